@@ -1,0 +1,113 @@
+"""What can go wrong with the tables and their rows."""
+
+from schema_registry.errors import Problem, SpawnError
+
+
+class ProjectsError(SpawnError):
+    """The tables could not do this."""
+
+
+class TableNotFound(ProjectsError):
+    """There is no table named {table}."""
+
+    table: str
+
+
+class RowNotFound(ProjectsError):
+    """The table {table} has no row with the key {key}."""
+
+
+class RowRefused(ProjectsError):
+    """The row does not fit the table {table}."""
+
+    def __init__(self, *, table: str, problems: tuple[Problem, ...]) -> None:
+        super().__init__(table=table, problems=problems)
+
+
+class RowsRefused(ProjectsError):
+    """{rejected} of the rows do not fit the table {table}; nothing was loaded."""
+
+    # `rejects` names the first 100: row (data rows from 1), column, value, reason.
+    rejects: list[dict]
+
+
+class DuplicateKey(ProjectsError):
+    """The table {table} already has a row whose {columns} is {values}."""
+
+
+class DuplicateKeys(ProjectsError):
+    """{rejected} rows repeat a key, in the file or in the table {table}; nothing was loaded."""
+
+    rejects: list[dict]
+
+
+class BadRequest(ProjectsError):
+    """{detail}"""
+
+
+class ChangesRefused(ProjectsError):
+    """The table {table} needs changes that only a plan can make; nothing was changed."""
+
+    changes: list[dict]
+
+
+class TableReadOnly(ProjectsError):
+    """The table {table} is read-only."""
+
+
+class TablePinned(ProjectsError):
+    """The table {table} is pinned to its version; unpin it first."""
+
+
+class ConfirmationMissing(ProjectsError):
+    """This takes data away; repeat the request with confirm={table}."""
+
+
+class QueryRefused(ProjectsError):
+    """{detail}"""
+
+
+class QueryTimedOut(ProjectsError):
+    """The query did not end within {seconds} seconds and was stopped."""
+
+
+class QueryTooLarge(ProjectsError):
+    """The result is larger than {limit}; narrow the query."""
+
+
+class StoreHeld(ProjectsError):
+    """The DuckDB file is held by another process (pid {pid})."""
+
+    pid: int | None
+
+
+class StoreBusy(ProjectsError):
+    """The store is busy; try again in a moment."""
+
+
+class StoreClosed(ProjectsError):
+    """The store is closing; try again in a moment."""
+
+
+class DiskFull(ProjectsError):
+    """The disk is full; nothing was written."""
+
+
+class StoreDamaged(ProjectsError):
+    """The DuckDB file cannot be opened: {reason}."""
+
+
+class StoreTooNew(ProjectsError):
+    """The DuckDB file was written by a newer DuckDB Spawn (format {found}, this one knows {known}); start that version."""
+
+
+class SchemaMismatch(ProjectsError):
+    """The table {table} did not come out as wanted; nothing was changed."""
+
+
+class OutOfMemory(ProjectsError):
+    """This needs more memory than DuckDB was given; narrow it, or raise DUCKDB_MEMORY_LIMIT."""
+
+
+class JobFailed(ProjectsError):
+    """{detail}"""

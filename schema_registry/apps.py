@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class SchemaRegistryConfig(AppConfig):
+    name = "schema_registry"

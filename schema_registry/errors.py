@@ -1,0 +1,56 @@
+"""What can go wrong on the ground floor, and the form that every error of the project has."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault in what somebody sent: where (a JSON pointer, or a row and column), a stable code, and a sentence."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class SpawnError(Exception):
+    """Something went wrong."""
+
+    # The docstring of each class is the sentence its reader sees, filled in with the data that the error carries.
+    # No error knows HTTP: duckspawn_site/errors.py says which status each one has.
+
+    problems: tuple[Problem, ...] = ()
+
+    def __init__(self, **data: Any) -> None:
+        self.__dict__.update(data)
+        super().__init__((self.__doc__ or "").strip().format(**data))
+
+
+class RegistryError(SpawnError):
+    """The schema registry could not do this."""
+
+
+class DocumentRefused(RegistryError):
+    """The document {document_id} makes no table."""
+
+    document_id: str
+
+
+class NamesClash(RegistryError):
+    """The documents {document_ids} make tables of one name or one id; give each its own, then sync again."""
+
+    document_ids: str
+
+
+class OntologyUnavailable(RegistryError):
+    """The ontology server at {url} gave no answer: {reason}."""
+
+    url: str
+    reason: str
+
+
+class UnknownSchema(RegistryError):
+    """The ontology has no schema named {name}; it has {known}."""
+
+    name: str
+    known: str

@@ -1,0 +1,29 @@
+"""Who may do what: each REST view names the right that each of its methods needs, and this asks for it.
+
+A right is a Django permission. A token narrows its owner's rights: both must have the one that is asked for.
+"""
+
+from typing import Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+READ_ROWS = "projects.read_rows"  # rows, changes, schemas, tables, the query door, OpenAPI
+WRITE_ROWS = "projects.write_rows"  # create, change and load rows
+MANAGE_TABLES = "projects.manage_tables"  # tables, plans, sources, initialize
+MANAGE_JOBS = "projects.manage_jobs"  # everybody's jobs
+READ_AUDIT = "schema_registry.read_audit"
+OPERATE = "monitoring.operate"  # log level, metrics, backup
+
+
+def allows(user: Any, token: Any, right: str) -> bool:
+    """Whether this person, and the token they came with if any, both have the right."""
+    return bool(user and user.is_active and user.has_perm(right) and (token is None or token.allows(right)))
+
+
+class HasRight(BasePermission):
+    """Asks for the right that the view's `rights` names for the method; a method it does not name is refused."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        right = view.rights.get("GET" if request.method in ("HEAD", "OPTIONS") else request.method)
+        return right is not None and allows(request.user, request.auth, right)
