@@ -4,8 +4,20 @@
 import os
 import sys
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Runs the command; a bad setting is said in one sentence."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duckspawn_site.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        settings.BASE_DIR  # noqa: B018 - Reads the settings here, before Django's own commands can swallow the sentence.
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as refusal:
+        sys.exit(str(refusal))
+
+
+if __name__ == "__main__":
+    main()

@@ -3,79 +3,20 @@
 README.md lists the settings for people. Paths that are not absolute are below the project's folder.
 """
 
-import os
-import secrets
+import warnings
+from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
+from duckspawn_site import environment as env
+from duckspawn_site.console import UNFOLD as UNFOLD
+from duckspawn_site.environment import BASE_DIR
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
-
-
-def _number(name: str, default: float, *, lowest: float, highest: float) -> float:
-    """A number setting within bounds, or a refusal that names it."""
-    text = env.str(name, default="") or str(default)
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not lowest <= value <= highest:
-        raise ImproperlyConfigured(f"{name}={text!r}: give a number from {lowest:g} to {highest:g}")
-    return value
-
-
-def _flag(name: str, default: bool) -> bool:
-    text = env.str(name, default=str(default)).strip().lower()
-    if text not in ("true", "1", "yes", "on", "false", "0", "no", "off"):
-        raise ImproperlyConfigured(f"{name}={text!r}: give true or false")
-    return text in ("true", "1", "yes", "on")
-
-
-def _choice(name: str, default: str, choices: tuple[str, ...]) -> str:
-    text = env.str(name, default=default).strip().upper()
-    if text not in choices:
-        raise ImproperlyConfigured(f"{name}={text!r}: give one of {', '.join(choices)}")
-    return text
-
-
-def _path(name: str, default: str | Path) -> Path:
-    return (BASE_DIR / Path(env.str(name, default="") or default).expanduser()).resolve()
-
-
-def _http_url(name: str, default: str) -> str:
-    text = env.str(name, default=default).rstrip("/")
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ImproperlyConfigured(f"{name}={text!r}: give an address that begins with http:// or https://")
-    return text
-
-
-def _secret_key(folder: Path) -> str:
-    """SECRET_KEY, or one that is made once and kept beside the Django database for its owner's eyes only."""
-    if key := env.str("SECRET_KEY", default=""):
-        return key
-    kept = folder / "duckspawn.secret"
-    if not kept.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_name(f".{kept.name}.{os.getpid()}")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(64))
-        try:
-            os.link(fresh, kept)  # Two first starts at once agree on one key: the link is made by one of them.
-        except FileExistsError:
-            pass
-        fresh.unlink()
-    return kept.read_text()
-
+env.read_file()
 
 # Django's database: schema snapshots, plans, jobs, the audit log, people.
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'duckspawn.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", BASE_DIR / "duckspawn.sqlite3")}
 DATABASES["default"]["CONN_MAX_AGE"] = None
+SECRET_FOLDER = BASE_DIR
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # FULL: what was acknowledged survives a power loss. IMMEDIATE: writers queue instead of failing.
     DATABASES["default"]["OPTIONS"] = {
@@ -83,39 +24,56 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 10,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
-    SECRET_FOLDER = (BASE_DIR / DATABASES["default"]["NAME"]).parent
-else:
-    SECRET_FOLDER = BASE_DIR
+    SECRET_FOLDER = Path(DATABASES["default"]["NAME"]).parent
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Our token stands in for knox's own (people.Token), which needs no table and so no migration.
+MIGRATION_MODULES = {"knox": None}
 
 # DuckDB: the tables and their rows.
-DUCKDB_PATH = _path("DUCKDB_PATH", "data_product.db")
-SPOOL_DIR = _path("SPOOL_DIR", f"{DUCKDB_PATH}.spool")
-ARCHIVE_DIR = _path("ARCHIVE_DIR", f"{DUCKDB_PATH}.archive")
-DUCKDB_MEMORY_LIMIT = env.str("DUCKDB_MEMORY_LIMIT", default="")
-DUCKDB_THREADS = int(_number("DUCKDB_THREADS", 0, lowest=0, highest=1024))
-CHANGES_KEEP = int(_number("CHANGES_KEEP", 1_000_000, lowest=1, highest=1e12))
-QUERY_TIMEOUT = _number("QUERY_TIMEOUT", 30, lowest=0.1, highest=86_400)
-QUERY_MAX_ROWS = int(_number("QUERY_MAX_ROWS", 100_000, lowest=1, highest=1e9))
-QUERY_MAX_BYTES = int(_number("QUERY_MAX_BYTES", 64 * 2**20, lowest=1, highest=2**40))
+DUCKDB_PATH = env.path("DUCKDB_PATH", "data_product.db")
+SPOOL_DIR = env.path("SPOOL_DIR", f"{DUCKDB_PATH}.spool")
+ARCHIVE_DIR = env.path("ARCHIVE_DIR", f"{DUCKDB_PATH}.archive")
+DUCKDB_MEMORY_LIMIT = env.text("DUCKDB_MEMORY_LIMIT")
+DUCKDB_THREADS = env.whole("DUCKDB_THREADS", 0, lowest=0, highest=1024)
+CHANGES_KEEP = env.whole("CHANGES_KEEP", 1_000_000, lowest=1, highest=10**12)
+QUERY_TIMEOUT = env.number("QUERY_TIMEOUT", 30, lowest=0.1, highest=86_400)
+QUERY_MAX_ROWS = env.whole("QUERY_MAX_ROWS", 100_000, lowest=1, highest=10**9)
+QUERY_MAX_BYTES = env.whole("QUERY_MAX_BYTES", 64 * 2**20, lowest=1, highest=2**40)
 
 # The ontology server.
-ONTO_SERVER_URL = _http_url("ONTO_SERVER_URL", "http://localhost:8001")
-ONTO_SERVER_TIMEOUT = _number("ONTO_SERVER_TIMEOUT", 5, lowest=0.05, highest=600)
-ONTO_SCHEMA_IDS = env.list("ONTO_SCHEMA_IDS", default=["project_schema"])
-USE_MOCK_ONTO_SERVER = _flag("USE_MOCK_ONTO_SERVER", False)
+ONTO_SERVER_URL = env.http_url("ONTO_SERVER_URL", "http://localhost:8001")
+ONTO_SERVER_TIMEOUT = env.number("ONTO_SERVER_TIMEOUT", 5, lowest=0.05, highest=600)
+ONTO_SCHEMA_IDS = env.words("ONTO_SCHEMA_IDS", ["project_schema"])
+USE_MOCK_ONTO_SERVER = env.flag("USE_MOCK_ONTO_SERVER", False)
 
 # Serving.
-PORT = int(_number("PORT", 8000, lowest=1, highest=65_535))
-HOST = env.str("HOST", default="127.0.0.1")
-THREADS = int(_number("THREADS", 16, lowest=1, highest=256))
-DEBUG = _flag("DEBUG", False)
-SECRET_KEY = _secret_key(SECRET_FOLDER)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-BEHIND_TLS = _flag("BEHIND_TLS", False)
-LOG_LEVEL = _choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+PORT = env.whole("PORT", 8000, lowest=1, highest=65_535)
+HOST = env.text("HOST", "127.0.0.1")
+THREADS = env.whole("THREADS", 16, lowest=1, highest=256)
+DEBUG = env.flag("DEBUG", False)
+SECRET_KEY = env.secret_key("SECRET_KEY", SECRET_FOLDER)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20
+
+# Safe by default. BEHIND_TLS says that a proxy in front speaks https and sets X-Forwarded-Proto itself.
+BEHIND_TLS = env.flag("BEHIND_TLS", False)
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "duckspawn_site.errors.csrf_failed"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_REDIRECT_EXEMPT = [r"^monitoring/(live|ready|health)/?$"]  # Probes come from inside, past the proxy.
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# Both speak for hosts that are not ours: W005 wants HSTS for every subdomain of the operator's domain, W021 a place in the
+# browsers' preload list. Django's docs warn that either, set in error, breaks those hosts for as long as the year lasts.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOGGING_CONFIG = "monitoring.logs.configure"
+LOGGING = {"level": LOG_LEVEL}
 
 INSTALLED_APPS = [
     "unfold",
@@ -127,6 +85,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_prometheus",
     "rest_framework",
+    "knox",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "schema_registry",
@@ -136,6 +95,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "monitoring.middleware.RequestLine",
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "duckspawn_site.middleware.ContentSecurityPolicy",
+    "duckspawn_site.middleware.TrailingSlash",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -144,7 +107,35 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "duckspawn_site.middleware.Problems",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "duckspawn_site.auth.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "duckspawn_site.errors.answer_exception",
+    "URL_FORMAT_OVERRIDE": None,
+}
+KNOX_TOKEN_MODEL = "people.Token"
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=30)}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "DuckDB Spawn",
+    "DESCRIPTION": "Real DuckDB tables of an ontology, kept in step with it, and their rows by REST.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
+}
 
 ROOT_URLCONF = "duckspawn_site.urls"
 WSGI_APPLICATION = "duckspawn_site.wsgi.application"
@@ -166,9 +157,17 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
-LOGIN_REDIRECT_URL = "/console/"
+LOGIN_URL = LOGIN_REDIRECT_URL = "/console/"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+# Static files come from this process. `collectstatic` adds hashed and compressed copies; without it the apps' own files are served.
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "duckspawn_site.static.StaticFiles"},
+}
+WHITENOISE_USE_FINDERS = True
+warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)

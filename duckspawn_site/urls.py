@@ -1,8 +1,21 @@
-"""Where each path goes."""
+"""Where each path goes. None ends with a slash but the console's: the middleware takes it away before this is asked."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from duckspawn_site import views
 
 urlpatterns = [
+    path("", views.landing, name="landing"),
+    path("console", RedirectView.as_view(url="/console/")),
     path("console/", admin.site.urls),
+    path("admin", views.admin),
+    path("", include("duckspawn_site.auth.urls")),
+    path("", include("monitoring.urls")),
 ]
+
+handler400 = "duckspawn_site.errors.bad_request"
+handler403 = "duckspawn_site.errors.forbidden"
+handler404 = "duckspawn_site.errors.not_found"
+handler500 = "duckspawn_site.errors.internal_error"

@@ -102,7 +102,11 @@ class StoreTooNew(ProjectsError):
 
 
 class SchemaMismatch(ProjectsError):
-    """The table {table} did not come out as wanted; nothing was changed."""
+    """The table {table} did not come out as wanted, so nothing was changed: {reason}."""
+
+
+class SchemaMoved(ProjectsError):
+    """The table {table} changed meanwhile; look at it again, then repeat the request."""
 
 
 class OutOfMemory(ProjectsError):

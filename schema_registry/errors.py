@@ -54,3 +54,32 @@ class UnknownSchema(RegistryError):
 
     name: str
     known: str
+
+
+class UnknownVersion(RegistryError):
+    """The table {table} has no schema version {number}."""
+
+
+class NoSnapshot(RegistryError):
+    """No schema of a table named {table} was ever fetched."""
+
+
+class DocumentNotFound(RegistryError):
+    """The ontology server at {url} has no document {document_id}."""
+
+    url: str
+    document_id: str
+
+
+class MockRefused(DocumentRefused):
+    """The table {table} has a real schema, and the sample ontology never stands over one; set USE_MOCK_ONTO_SERVER=false."""
+
+    table: str
+
+
+class AppendOnly(RegistryError):
+    """The audit log is only ever added to."""
+
+
+class BadQuery(RegistryError):
+    """{detail}"""

@@ -50,7 +50,9 @@ class ColumnSchema:
         """Plain JSON values: the type as text, nothing that is unset."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         plain |= {"type": str(self.type), "enum": list(self.enum) if self.enum is not None else None}
-        return {key: value for key, value in plain.items() if value is not None and value is not False and (key, value) != ("description", "")}
+        return {
+            key: value for key, value in plain.items() if value is not None and value is not False and (key, value) != ("description", "")
+        }
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:

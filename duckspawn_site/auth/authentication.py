@@ -1,0 +1,83 @@
+"""Bearer tokens in requests. The answer for a token is kept a few seconds, because finding it out costs more than most views.
+
+Whatever changes a person or a token in this process empties what was kept (apps.py); another process's change shows
+after KEPT seconds.
+"""
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+from knox.auth import TokenAuthentication as KnoxAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+
+from duckspawn_site.auth.models import Token
+
+KEPT = 5.0  # seconds
+USE_NOTED = timedelta(minutes=1)
+MOST = 10_000  # answers; a server seldom sees as many tokens in five seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    user: User
+    token: Token
+    found_at: float
+
+
+_answers: dict[bytes, _Answer] = {}
+_forgotten = 0  # how often; an answer that was looked up before the last time is not kept after it
+_lock = threading.Lock()
+
+
+def forget_all(**_: Any) -> None:
+    """Empties what was kept; it takes a signal's arguments and needs none of them."""
+    global _forgotten  # noqa: PLW0603
+    with _lock:
+        _forgotten += 1
+        _answers.clear()
+
+
+def _keep(digest: bytes, answer: _Answer, *, forgotten: int) -> None:
+    with _lock:
+        if forgotten == _forgotten:
+            if len(_answers) >= MOST:
+                _answers.clear()
+            _answers[digest] = answer
+
+
+class TokenAuthentication(KnoxAuthentication):
+    """knox's, with its answer kept. Raises AuthenticationFailed for a token that is unknown, expired, or an inactive user's."""
+
+    def authenticate_credentials(self, token: bytes) -> tuple[User, Token]:
+        digest = hashlib.sha256(token).digest()
+        answer = _answers.get(digest)
+        if answer is None or time.monotonic() - answer.found_at > KEPT:
+            answer = self._find(token, digest)
+        if answer.token.expiry is not None and answer.token.expiry <= timezone.now():
+            raise AuthenticationFailed("Invalid token.")
+        return answer.user, answer.token
+
+    def _find(self, token: bytes, digest: bytes) -> _Answer:
+        forgotten = _forgotten
+        try:
+            user, found = super().authenticate_credentials(token)
+        except UnicodeDecodeError as error:
+            raise AuthenticationFailed("Invalid token.") from error
+        _note_use(found)
+        answer = _Answer(user, found, time.monotonic())
+        _keep(digest, answer, forgotten=forgotten)
+        return answer
+
+
+def _note_use(token: Token) -> None:
+    """Writes when the token was last used, at most once a minute."""
+    now = timezone.now()
+    if token.last_used_at is None or now - token.last_used_at > USE_NOTED:
+        token.last_used_at = now
+        Token.objects.filter(pk=token.pk).update(last_used_at=now)

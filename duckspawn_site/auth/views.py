@@ -1,0 +1,63 @@
+"""Tokens over REST: a name and password in, a bearer token out."""
+
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import BaseAuthentication, BasicAuthentication, SessionAuthentication
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from duckspawn_site.auth import tokens
+from duckspawn_site.auth.authentication import TokenAuthentication
+from duckspawn_site.auth.models import Token
+from duckspawn_site.auth.serializers import NewTokenSerializer, TokenSerializer, WishSerializer
+
+
+class Tokens(APIView):
+    """One's own tokens."""
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """A new token takes a name and password: a token cannot make tokens, nor can a page that rides on a session."""
+        if getattr(self.request, "method", None) == "POST":
+            return [BasicAuthentication()]
+        return [TokenAuthentication(), SessionAuthentication(), BasicAuthentication()]
+
+    @extend_schema(operation_id="list_tokens", responses=TokenSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Lists one's own tokens, without their secrets."""
+        return Response(TokenSerializer(Token.objects.filter(user=request.user.pk), many=True).data)
+
+    @extend_schema(operation_id="create_token", request=WishSerializer, responses={201: NewTokenSerializer}, auth=[{"basicAuth": []}])
+    def post(self, request: Request) -> Response:
+        """Makes a token by HTTP Basic. The answer shows its secret, this once."""
+        token, secret = tokens.create(_person(request), WishSerializer(data=request.data).wish(), actor=request.user.get_username())
+        return Response({**TokenSerializer(token).data, "token": secret}, status=201, headers={"Cache-Control": "no-store"})
+
+
+class OneToken(APIView):
+    """One token."""
+
+    authentication_classes = [TokenAuthentication, SessionAuthentication, BasicAuthentication]
+
+    @extend_schema(operation_id="revoke_token", request=None, responses={204: None})
+    def delete(self, request: Request, token_id: UUID) -> Response:
+        """Revokes one's own token; a superuser revokes anybody's."""
+        token = Token.objects.filter(pk=token_id).select_related("user").first()
+        if token is None or not _may_revoke(request, token):
+            raise Http404
+        tokens.revoke(token, actor=request.user.get_username())
+        return Response(status=204)
+
+
+def _person(request: Request) -> User:
+    assert isinstance(request.user, User)  # noqa: S101 - IsAuthenticated has seen to it; this tells the type checker.
+    return request.user
+
+
+def _may_revoke(request: Request, token: Token) -> bool:
+    """One's own, or any by a superuser who does not come with a narrowed token."""
+    whole = request.auth is None or not (request.auth.role or request.auth.scopes)
+    return token.user_id == request.user.pk or (_person(request).is_superuser and whole)

@@ -1,0 +1,235 @@
+"""Errors become HTTP here and nowhere else: one table, and `application/problem+json` (RFC 9457) or a page for a browser."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from rest_framework import exceptions as rest
+
+from projects import errors as projects
+from schema_registry import errors as registry
+from schema_registry.errors import Problem, SpawnError
+
+log = structlog.get_logger("duckspawn.errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an error is over HTTP: a status, a stable code, a title, and when to try again (seconds)."""
+
+    status: int
+    code: str
+    title: str
+    retry_after: int | None = None
+
+
+INTERNAL = Answer(500, "internal", "Something went wrong here")
+
+# An error that has no line of its own takes that of its nearest ancestor.
+ANSWERS: dict[type[BaseException], Answer] = {
+    SpawnError: INTERNAL,
+    # What was asked for is not there.
+    projects.TableNotFound: Answer(404, "table-not-found", "No such table"),
+    projects.RowNotFound: Answer(404, "row-not-found", "No such row"),
+    registry.UnknownSchema: Answer(404, "unknown-schema", "No such schema"),
+    # What was sent cannot be taken.
+    projects.BadRequest: Answer(400, "bad-request", "The request is not understood"),
+    projects.QueryRefused: Answer(400, "query-refused", "The query is refused"),
+    projects.RowRefused: Answer(422, "row-refused", "The row breaks the schema"),
+    projects.RowsRefused: Answer(422, "rows-refused", "Some rows break the schema"),
+    registry.DocumentRefused: Answer(422, "document-refused", "The schema document makes no table"),
+    # It does not fit what is there now.
+    projects.DuplicateKey: Answer(409, "duplicate-key", "The key is taken"),
+    projects.DuplicateKeys: Answer(409, "duplicate-keys", "Keys are repeated"),
+    projects.ChangesRefused: Answer(409, "changes-refused", "The table needs a plan"),
+    registry.NamesClash: Answer(409, "names-clash", "Two schemas have one name"),
+    projects.TableReadOnly: Answer(423, "table-read-only", "The table is read-only"),
+    projects.TablePinned: Answer(423, "table-pinned", "The table is pinned"),
+    projects.ConfirmationMissing: Answer(428, "confirmation-missing", "Confirmation is missing"),
+    # It is too much. Memory is 413 like a result too large: the caller can narrow it, and 507 would call the operator.
+    projects.QueryTooLarge: Answer(413, "query-too-large", "The result is too large"),
+    projects.OutOfMemory: Answer(413, "out-of-memory", "This needs more memory than there is"),
+    projects.QueryTimedOut: Answer(504, "query-timed-out", "The query took too long"),
+    # It is not their fault.
+    projects.StoreBusy: Answer(503, "store-busy", "The store is busy", retry_after=1),
+    projects.StoreClosed: Answer(503, "store-closed", "The store is closing", retry_after=5),
+    projects.StoreHeld: Answer(503, "store-held", "Another process holds the store", retry_after=10),
+    projects.StoreDamaged: Answer(503, "store-damaged", "The store cannot be opened", retry_after=60),
+    projects.StoreTooNew: Answer(503, "store-too-new", "The store is from a newer version", retry_after=60),
+    registry.OntologyUnavailable: Answer(503, "ontology-unavailable", "The ontology server gives no answer", retry_after=30),
+    projects.DiskFull: Answer(507, "disk-full", "The disk is full"),
+    projects.SchemaMismatch: Answer(500, "schema-mismatch", "The table did not come out as wanted"),
+    projects.JobFailed: Answer(500, "job-failed", "The job failed"),
+    # Django's and REST framework's own.
+    rest.ValidationError: Answer(422, "invalid", "Some values are not accepted"),
+    rest.ParseError: Answer(400, "malformed", "The body cannot be read"),
+    rest.NotAuthenticated: Answer(401, "not-authenticated", "Sign in first"),
+    rest.AuthenticationFailed: Answer(401, "authentication-failed", "The credentials are not accepted"),
+    rest.PermissionDenied: Answer(403, "forbidden", "You may not do this"),
+    PermissionDenied: Answer(403, "forbidden", "You may not do this"),
+    rest.NotFound: Answer(404, "not-found", "Nothing is here"),
+    Http404: Answer(404, "not-found", "Nothing is here"),
+    rest.MethodNotAllowed: Answer(405, "method-not-allowed", "This method is not for this path"),
+    rest.NotAcceptable: Answer(406, "not-acceptable", "No format that you accept"),
+    rest.UnsupportedMediaType: Answer(415, "unsupported-media-type", "This content type is not taken"),
+    rest.Throttled: Answer(429, "throttled", "Too many requests", retry_after=1),
+    RequestDataTooBig: Answer(413, "too-large", "The body is too large"),
+    SuspiciousOperation: Answer(400, "bad-request", "The request is not understood"),
+}
+CSRF = Answer(403, "csrf-failed", "The form is out of date")
+
+# Django's own texts may show a path or a host; these stand in their place.
+SENTENCES: dict[str, str] = {
+    "internal": "Something went wrong here; the log has it under this request's id.",
+    "not-found": "There is nothing at this address.",
+    "forbidden": "You may not do this.",
+    "bad-request": "The request is not understood.",
+    "too-large": "The body is larger than this address takes.",
+    "csrf-failed": "Reload the page and send the form again.",
+}
+API_PATHS = ("/ops/", "/admin/", "/auth/", "/monitoring/", "/metrics", "/openapi.json")
+
+
+def answer_for(error: BaseException) -> Answer | None:
+    """The table's line for an error, or None where the table has none and the error is a fault of ours."""
+    for ancestor in type(error).__mro__:
+        if ancestor in ANSWERS:
+            return ANSWERS[ancestor]
+    if isinstance(error, rest.APIException):
+        return Answer(error.status_code, str(error.default_code).replace("_", "-"), HTTPStatus(error.status_code).phrase)
+    return None
+
+
+def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """REST framework's exception handler. None leaves the error to Django, which logs it and asks `internal_error`."""
+    answer = answer_for(error)
+    if answer is None:
+        return None
+    request = context["request"]
+    if answer.status == HTTPStatus.FORBIDDEN:
+        _audit_refusal(request)
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("refused", code=answer.code, exc_info=error)
+    response = problem(request, answer, detail=_sentence(error, answer), error=error)
+    if header := getattr(error, "auth_header", None):
+        response.headers["WWW-Authenticate"] = header
+    return response
+
+
+def problem(request: Any, answer: Answer, *, detail: str, error: BaseException | None = None) -> HttpResponse:
+    """The error as application/problem+json, with whatever of its data a caller can act on."""
+    body = {
+        "type": f"/errors/{answer.code}",
+        "title": answer.title,
+        "status": answer.status,
+        "detail": detail,
+        "instance": request.path,
+        "code": answer.code,
+        "request_id": getattr(request, "request_id", ""),
+        "errors": [asdict(p) for p in _problems(error)],
+    }
+    body |= {name: getattr(error, name) for name in ("changes", "rejects") if hasattr(error, name)}
+    response = HttpResponse(orjson.dumps(body, default=str), status=answer.status, content_type="application/problem+json")
+    wait = getattr(error, "wait", None) or answer.retry_after
+    if wait is not None:
+        response.headers["Retry-After"] = str(int(wait))
+    return response
+
+
+def answer_error(request: HttpRequest, error: SpawnError) -> HttpResponse:
+    """An error of ours that left a view which is not REST framework's, such as a page of the console."""
+    answer = answer_for(error) or INTERNAL
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("refused", code=answer.code, exc_info=error)
+    return _page_or_problem(request, answer, detail=_sentence(error, answer), error=error)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400."""
+    answer = answer_for(exception) or ANSWERS[SuspiciousOperation]
+    return _page_or_problem(request, answer, detail=_sentence(exception, answer))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    return _page_or_problem(request, ANSWERS[PermissionDenied], detail=SENTENCES["forbidden"])
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    return _page_or_problem(request, ANSWERS[Http404], detail=SENTENCES["not-found"])
+
+
+def internal_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: nothing of the error is shown, and the log has it."""
+    return _page_or_problem(request, INTERNAL, detail=SENTENCES["internal"])
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's view for a form without its token."""
+    return _page_or_problem(request, CSRF, detail=SENTENCES["csrf-failed"])
+
+
+def accepts_page(request: HttpRequest) -> bool:
+    """Whether a person's browser asks: it says text/html, which clients of the API do not."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def wants_page(request: HttpRequest) -> bool:
+    """Whether an error is shown as a page: to a browser, and outside the API."""
+    return accepts_page(request) and not f"{request.path}/".startswith(API_PATHS)
+
+
+def _page_or_problem(request: HttpRequest, answer: Answer, *, detail: str, error: BaseException | None = None) -> HttpResponse:
+    if not wants_page(request):
+        return problem(request, answer, detail=detail, error=error)
+    words = {"status": answer.status, "title": answer.title, "detail": detail, "request_id": getattr(request, "request_id", "")}
+    return HttpResponse(render_to_string("error.html", words), status=answer.status)
+
+
+def _sentence(error: BaseException, answer: Answer) -> str:
+    if isinstance(error, rest.ValidationError):
+        return "Some values are not accepted; `errors` names each."
+    if isinstance(error, SpawnError):
+        return str(error) if answer is not INTERNAL else SENTENCES["internal"]
+    if isinstance(error, rest.APIException):
+        return str(error.detail)
+    return SENTENCES[answer.code]
+
+
+def _problems(error: BaseException | None) -> Iterator[Problem]:
+    if isinstance(error, SpawnError):
+        yield from error.problems
+    if isinstance(error, rest.ValidationError):
+        yield from _validation_problems(error.detail, "")
+
+
+def _validation_problems(detail: Any, pointer: str) -> Iterator[Problem]:
+    """REST framework's nested details, flat: each with the JSON pointer of its place."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _validation_problems(inner, pointer if name == "non_field_errors" else f"{pointer}/{_escaped(name)}")
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            yield from _validation_problems(inner, pointer if isinstance(inner, str) else f"{pointer}/{index}")
+    else:
+        yield Problem(pointer, str(detail.code).replace("_", "-"), str(detail))
+
+
+def _escaped(name: object) -> str:
+    """RFC 6901."""
+    return str(name).replace("~", "~0").replace("/", "~1")
+
+
+def _audit_refusal(request: Any) -> None:
+    """An attempt that was refused for want of a right is in the audit log, with the person who made it."""
+    from duckspawn_site import interim_audit as audit  # noqa: PLC0415
+
+    if request.user.is_authenticated:
+        audit.record("refused", request.path, actor=request.user.get_username(), detail={"method": request.method})

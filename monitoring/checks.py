@@ -1,0 +1,259 @@
+"""What is looked at to say whether the service is well. Each check is a value that runs and says what it found.
+
+A check that hangs is given up after TIMEOUT and is not started again while it hangs. What was found is kept for KEPT
+seconds, so that probes cannot load the service.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotDone
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+import structlog
+from django.conf import settings
+from django.db import connection, connections
+from django.utils import timezone
+
+from monitoring.system import standing
+from projects.store.connection import get_store
+from schema_registry.errors import SpawnError
+from schema_registry.models import Snapshot
+
+TIMEOUT = 5.0  # seconds, for each check
+KEPT = 5.0  # seconds
+GIB, MIB = 2**30, 2**20
+
+HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
+# Without these two nothing can be served.
+VITAL = ("database", "duckdb")
+
+log = structlog.get_logger("duckspawn.health")
+
+
+class CheckWarned(Exception):
+    """The check found something that a person should look at."""
+
+
+class CheckFailed(Exception):
+    """The check found something broken."""
+
+
+class Check(Protocol):
+    """One thing to look at. `run` says what it found, or raises CheckWarned or CheckFailed with the sentence."""
+
+    def run(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: healthy, degraded or unhealthy, a sentence, and how long it took (seconds)."""
+
+    status: str
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """Warns where the processors are busy and much more waits for them: one of the two alone is ordinary work."""
+
+    warn_percent: float = 95
+    warn_load: float = 4  # processes for each processor, over a minute
+
+    def run(self) -> str:
+        percent, count = psutil.cpu_percent(interval=0.1), psutil.cpu_count() or 1
+        load = psutil.getloadavg()[0] / count
+        detail = f"{percent:.0f} % busy, {load:.1f} processes for each of {count} processors"
+        if percent >= self.warn_percent and load >= self.warn_load:
+            raise CheckWarned(detail)
+        return detail
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    warn_percent: float = 95
+
+    def run(self) -> str:
+        memory = psutil.virtual_memory()
+        detail = f"{memory.percent:.0f} % used, {memory.available / GIB:.1f} GiB available"
+        if memory.percent >= self.warn_percent:
+            raise CheckWarned(detail)
+        return detail
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Looks at the disk that has the DuckDB file."""
+
+    folder: Path
+    warn_bytes: int = GIB
+    fail_bytes: int = 100 * MIB
+
+    def run(self) -> str:
+        free = shutil.disk_usage(self.folder).free
+        detail = f"{free / GIB:.1f} GiB free"
+        if free < self.fail_bytes:
+            raise CheckFailed(detail)
+        if free < self.warn_bytes:
+            raise CheckWarned(detail)
+        return detail
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Asks Django's database a question."""
+
+    def run(self) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM django_migrations")
+            cursor.fetchone()
+        return f"{connection.vendor} answers"
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDB:
+    """Asks DuckDB a question."""
+
+    def run(self) -> str:
+        try:
+            store = get_store()
+            with store.read() as cursor:
+                cursor.execute("SELECT 1").fetchall()
+            return f"answers, {len(store.tables())} tables"
+        except SpawnError as error:
+            raise CheckFailed(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class OntologyServer:
+    """Asks the ontology server. Without it the tables are served as they are, so its silence is never more than a warning."""
+
+    def run(self) -> str:
+        from schema_registry.ontology import OntologyClient  # noqa: PLC0415
+
+        if settings.USE_MOCK_ONTO_SERVER:
+            return "mock: the sample ontology inside stands in for a server"
+        try:
+            OntologyClient.from_settings().health()
+        except SpawnError as error:
+            raise CheckWarned(f"{error} {_newest_snapshot()}") from error
+        return f"{settings.ONTO_SERVER_URL} answers"
+
+
+def _newest_snapshot() -> str:
+    newest = Snapshot.objects.order_by("-last_seen_at").first()
+    if newest is None:
+        return "There is no snapshot yet."
+    return f"The newest snapshot was seen {said(timezone.now() - newest.last_seen_at)} ago."
+
+
+def said(span: timedelta) -> str:
+    """A span for a reader: its largest unit alone."""
+    seconds = max(int(span.total_seconds()), 0)
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds} seconds"
+
+
+def checks() -> dict[str, Check]:
+    """The checks by name, as /monitoring/health shows them."""
+    return {
+        "cpu": Cpu(),
+        "memory": Memory(),
+        "disk": Disk(standing(Path(settings.DUCKDB_PATH).parent)),
+        "database": Database(),
+        "duckdb": DuckDB(),
+        "onto_server": OntologyServer(),
+    }
+
+
+def overall(findings: Mapping[str, Finding]) -> str:
+    """Unhealthy where what is vital failed, degraded where anything else is not healthy."""
+    if any(findings[name].status == UNHEALTHY for name in VITAL if name in findings):
+        return UNHEALTHY
+    return HEALTHY if all(f.status == HEALTHY for f in findings.values()) else DEGRADED
+
+
+class Runner:
+    """Runs checks side by side in threads of their own, and keeps what they found for a while."""
+
+    def __init__(self, *, timeout: float = TIMEOUT, kept: float = KEPT) -> None:
+        self._timeout, self._kept = timeout, kept
+        self._lock = threading.Lock()
+        self._running: dict[str, Future[Finding]] = {}
+        self._findings: dict[str, Finding] = {}
+        self._found_at = float("-inf")
+
+    def findings(self, wanted: Mapping[str, Check]) -> dict[str, Finding]:
+        """What each check found, now or within the last moments."""
+        with self._lock:
+            if time.monotonic() - self._found_at > self._kept:
+                self._findings = self._run(wanted)
+                self._found_at = time.monotonic()
+            return self._findings
+
+    def forget(self) -> None:
+        """Drops what was found; the next question runs the checks."""
+        with self._lock:
+            self._found_at = float("-inf")
+
+    def _run(self, wanted: Mapping[str, Check]) -> dict[str, Finding]:
+        hanging = set(self._running)  # Since an earlier time: these are asked, and not waited for again.
+        deadline = time.monotonic() + self._timeout
+        for name, check in wanted.items():
+            if name not in hanging:
+                self._running[name] = _start(name, check)
+        return {name: self._outcome(name, 0 if name in hanging else deadline) for name in wanted}
+
+    def _outcome(self, name: str, deadline: float) -> Finding:
+        try:
+            finding = self._running[name].result(timeout=max(deadline - time.monotonic(), 0))
+        except NotDone:
+            return Finding(UNHEALTHY, f"gave no answer within {self._timeout:g} seconds", self._timeout)
+        del self._running[name]
+        return finding
+
+
+def _start(name: str, check: Check) -> Future[Finding]:
+    future: Future[Finding] = Future()
+    threading.Thread(target=lambda: future.set_result(_find(name, check)), name=f"check {name}", daemon=True).start()
+    return future
+
+
+def _find(name: str, check: Check) -> Finding:
+    """Runs one check. Whatever goes wrong in it is a finding, and an unforeseen error is in the log with its trace."""
+    started = time.perf_counter()
+    try:
+        status, detail = HEALTHY, check.run()
+    except CheckWarned as warning:
+        status, detail = DEGRADED, str(warning)
+    except CheckFailed as failure:
+        status, detail = UNHEALTHY, str(failure)
+    except Exception:
+        log.exception("check broke", check=name)
+        status, detail = UNHEALTHY, "broke; the log says how"
+    finally:
+        connections.close_all()  # This thread's own, made for this check.
+    return Finding(status, detail, round(time.perf_counter() - started, 4))
+
+
+_runner = Runner()
+
+
+def findings() -> dict[str, Finding]:
+    """What each of the service's checks found."""
+    return _runner.findings(checks())
+
+
+def forget_all() -> None:
+    """Drops what was found, as a test's end does."""
+    _runner.forget()

@@ -1,0 +1,87 @@
+"""Logs: one JSON object a line on stderr, ours and every library's, each with the id of its request."""
+
+import logging
+import logging.config
+import re
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_SECRET_NAMES = re.compile(r"password|passwd|secret|token|authorization|cookie|api_?key", re.IGNORECASE)
+_SECRET_TEXT = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+
+
+def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Puts *** in place of values whose name or form says that they are secret."""
+    for name, value in event.items():
+        if _SECRET_NAMES.search(name):
+            event[name] = "***"
+        elif isinstance(value, str):
+            event[name] = _SECRET_TEXT.sub("***", value)
+    return event
+
+
+_EVERY_LINE: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+]
+
+
+def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return orjson.dumps(dict(event), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def dict_config(level: str) -> dict[str, Any]:
+    """The standard library's logging settings: one handler at the root, and everything else goes up to it."""
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": [*_EVERY_LINE, structlog.stdlib.PositionalArgumentsFormatter()],
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            hide_secrets,
+            _as_json,
+        ],
+    }
+    upward: dict[str, Any] = {"handlers": [], "level": "NOTSET", "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": formatter},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {name: upward for name in ("django", "django.server", "gunicorn.error", "gunicorn.access")},
+    }
+
+
+def configure(settings: dict[str, str]) -> None:
+    """Sets logging up; Django calls it with the LOGGING setting, `{"level": ...}`."""
+    logging.config.dictConfig(dict_config(settings["level"]))
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *_EVERY_LINE, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def level() -> str:
+    """The level that is in force."""
+    return logging.getLevelName(logging.getLogger().level)
+
+
+def set_level(name: str) -> None:
+    """Puts a level in force at once: at the root, and at every logger and handler that has one of its own."""
+    number = logging.getLevelNamesMapping()[name]
+    loggers = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    for logger in (logging.root, *loggers):
+        if logger is logging.root or logger.level != logging.NOTSET:
+            logger.setLevel(number)
+        for handler in logger.handlers:
+            handler.setLevel(number)

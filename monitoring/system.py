@@ -1,0 +1,72 @@
+"""What the machine, this process and DuckDB use at this moment, in plain values: bytes, seconds, percent."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from projects.store.connection import get_store
+
+
+def measures() -> dict[str, dict[str, Any]]:
+    """Everything, by part. Raises the store's errors where DuckDB cannot be asked."""
+    return {"cpu": cpu(), "memory": memory(), "disk": disk(), "process": process(), "duckdb": duckdb()}
+
+
+def cpu() -> dict[str, Any]:
+    """`percent` is that of a tenth of a second."""
+    one, five, fifteen = psutil.getloadavg()
+    return {"percent": psutil.cpu_percent(interval=0.1), "count": psutil.cpu_count(), "load": [one, five, fifteen]}
+
+
+def memory() -> dict[str, Any]:
+    found = psutil.virtual_memory()
+    return {"total_bytes": found.total, "available_bytes": found.available, "percent": found.percent}
+
+
+def disk() -> dict[str, Any]:
+    """The disk that has the DuckDB file."""
+    found = shutil.disk_usage(standing(get_store().path.parent))
+    return {"total_bytes": found.total, "free_bytes": found.free, "percent": round(100 * found.used / found.total, 1)}
+
+
+def process() -> dict[str, Any]:
+    """This process: memory in use, threads, open files, and seconds since it began."""
+    this = psutil.Process()
+    with this.oneshot():
+        return {
+            "pid": os.getpid(),
+            "rss_bytes": this.memory_info().rss,
+            "threads": this.num_threads(),
+            "open_files": this.num_fds(),
+            "uptime_seconds": round(time.time() - this.create_time(), 1),
+        }
+
+
+def duckdb() -> dict[str, Any]:
+    """DuckDB's version, its file and write-ahead log on disk, and the memory that it holds."""
+    store = get_store()
+    with store.read() as cursor:
+        row = cursor.execute(
+            "SELECT version(), (SELECT sum(memory_usage_bytes) FROM duckdb_memory()), (SELECT sum(temporary_storage_bytes) FROM duckdb_memory())"
+        ).fetchone()
+    version, used, spilled = row or ("", 0, 0)
+    return {
+        "version": version,
+        "file_bytes": _size(store.path),
+        "wal_bytes": _size(store.path.with_name(f"{store.path.name}.wal")),
+        "memory_bytes": int(used),
+        "spilled_bytes": int(spilled),
+    }
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def standing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that has been made already."""
+    return next(f for f in (folder, *folder.parents) if f.exists())

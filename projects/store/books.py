@@ -1,0 +1,177 @@
+"""Our bookkeeping inside the DuckDB file, in schema `_duckspawn`: what must never disagree with the tables.
+
+Each live table's schema, the change feed, finished write jobs, the head of the audit chain, and a format number.
+Every change here is written in the transaction of what it describes.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import duckdb
+
+from projects.errors import StoreTooNew
+from projects.store.sql import BOOKS, cells
+from schema_registry.schema import ColumnSchema, TableSchema
+from schema_registry.types import parse_type
+
+# Each step takes the books from one format to the next; they only ever grow.
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        f"CREATE SCHEMA IF NOT EXISTS {BOOKS}",
+        f"CREATE TABLE {BOOKS}.meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL)",
+        f"""CREATE TABLE {BOOKS}.tables (
+            name VARCHAR NOT NULL, document VARCHAR NOT NULL, fingerprint VARCHAR NOT NULL,
+            version INTEGER NOT NULL, provenance VARCHAR NOT NULL, changed_at TIMESTAMP NOT NULL)""",
+        f"""CREATE TABLE {BOOKS}.changes (
+            seq BIGINT NOT NULL, changed_at TIMESTAMP NOT NULL, table_name VARCHAR NOT NULL, op VARCHAR NOT NULL,
+            actor VARCHAR NOT NULL, key VARCHAR, before VARCHAR, after VARCHAR, rows BIGINT, job VARCHAR,
+            schema_version INTEGER)""",
+        f"CREATE TABLE {BOOKS}.jobs (id VARCHAR NOT NULL, finished_at TIMESTAMP NOT NULL, result VARCHAR NOT NULL)",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTable:
+    """A table as it is now. `version` counts the snapshots it came through; `provenance` is live, cached, mock or request."""
+
+    schema: TableSchema
+    version: int
+    provenance: str
+    changed_at: datetime
+
+    @property
+    def name(self) -> str:
+        return self.schema.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of the change feed, before the commit gives it its number and time.
+
+    `op` is create, replace, patch, delete, load or schema; `before` and `after` are rows as JSON text.
+    """
+
+    table: str
+    op: str
+    actor: str
+    key: str | None = None
+    before: str | None = None
+    after: str | None = None
+    rows: int | None = None
+    job: str | None = None
+    schema_version: int | None = None
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Brings the books to this version's format. Raises StoreTooNew where a newer one wrote them."""
+    found = _format(connection)
+    if found > len(STEPS):
+        raise StoreTooNew(found=found, known=len(STEPS))
+    for number, statements in enumerate(STEPS[found:], found + 1):
+        connection.begin()
+        for statement in statements:
+            connection.execute(statement)
+        put(connection, "format", str(number))
+        connection.commit()
+
+
+def _format(connection: duckdb.DuckDBPyConnection) -> int:
+    exists = connection.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = 'meta'", [BOOKS]).fetchall()
+    return int(get(connection, "format") or 0) if exists else 0
+
+
+def get(cursor: duckdb.DuckDBPyConnection, key: str) -> str | None:
+    found = cursor.execute(f"SELECT value FROM {BOOKS}.meta WHERE key = ?", [key]).fetchall()
+    return found[0][0] if found else None
+
+
+def put(cursor: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
+    cursor.execute(f"INSERT INTO {BOOKS}.meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", [key, value])
+
+
+# Tables.
+
+
+def tables(cursor: duckdb.DuckDBPyConnection) -> dict[str, LiveTable]:
+    """The live tables by their names without case."""
+    rows = cursor.execute(f"SELECT document, version, provenance, changed_at FROM {BOOKS}.tables").fetchall()
+    live = (
+        LiveTable(TableSchema.from_json(json.loads(document)), version, provenance, changed_at.replace(tzinfo=UTC))
+        for document, version, provenance, changed_at in rows
+    )
+    return {table.name.casefold(): table for table in live}
+
+
+def put_table(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, *, version: int, provenance: str) -> None:
+    """Records the live schema of a new or changed table."""
+    cursor.execute(f"DELETE FROM {BOOKS}.tables WHERE lower(name) = lower(?)", [schema.name])
+    cursor.execute(
+        f"INSERT INTO {BOOKS}.tables VALUES (?, ?, ?, ?, ?, now() AT TIME ZONE 'UTC')",
+        [schema.name, json.dumps(schema.as_json()), schema.fingerprint, version, provenance],
+    )
+
+
+def remove_table(cursor: duckdb.DuckDBPyConnection, name: str) -> None:
+    cursor.execute(f"DELETE FROM {BOOKS}.tables WHERE lower(name) = lower(?)", [name])
+
+
+# The change feed.
+
+_TEXTS = ("table_name", "op", "actor", "key", "before", "after", "job")
+_COLUMNS = ("seq", "changed_at", *_TEXTS, "rows", "schema_version")
+_CELLS = tuple(ColumnSchema(name=name, type=parse_type("VARCHAR").type) for name in _COLUMNS)
+_WRITE = f"INSERT INTO {BOOKS}.changes ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} FROM {cells(_CELLS)}"
+
+
+def last_seq(cursor: duckdb.DuckDBPyConnection) -> int:
+    found = cursor.execute(f"SELECT coalesce(max(seq), 0) FROM {BOOKS}.changes").fetchone()
+    kept = get(cursor, "changes_forgotten")
+    return max(found[0] if found else 0, int(kept or 0))
+
+
+def write_entries(cursor: duckdb.DuckDBPyConnection, entries: Sequence[Entry], *, after: int, at: datetime) -> int:
+    """Numbers and writes the entries; gives the last number."""
+    moment = at.strftime("%Y-%m-%d %H:%M:%S.%f")
+    rows = [_as_cells(entry, seq, moment) for seq, entry in enumerate(entries, after + 1)]
+    cursor.execute(_WRITE, [json.dumps(rows)])
+    return after + len(entries)
+
+
+def _as_cells(entry: Entry, seq: int, moment: str) -> dict[str, object]:
+    return {
+        "seq": str(seq),
+        "changed_at": moment,
+        "table_name": entry.table,
+        "op": entry.op,
+        "actor": entry.actor,
+        "key": entry.key,
+        "before": entry.before,
+        "after": entry.after,
+        "job": entry.job,
+        "rows": None if entry.rows is None else str(entry.rows),
+        "schema_version": None if entry.schema_version is None else str(entry.schema_version),
+    }
+
+
+def forget_entries(cursor: duckdb.DuckDBPyConnection, *, up_to: int) -> None:
+    """Removes the oldest entries, and remembers up to which."""
+    if up_to > 0:
+        cursor.execute(f"DELETE FROM {BOOKS}.changes WHERE seq <= ?", [up_to])
+        put(cursor, "changes_forgotten", str(up_to))
+
+
+# Finished write jobs.
+
+
+def put_job(cursor: duckdb.DuckDBPyConnection, job: str, result: str) -> None:
+    """Records, with the rows it wrote, that a job is done."""
+    cursor.execute(f"INSERT INTO {BOOKS}.jobs VALUES (?, now() AT TIME ZONE 'UTC', ?)", [job, result])
+
+
+def job_result(cursor: duckdb.DuckDBPyConnection, job: str) -> str | None:
+    """The result of a job that committed, as JSON text, or None."""
+    found = cursor.execute(f"SELECT result FROM {BOOKS}.jobs WHERE id = ?", [job]).fetchall()
+    return found[0][0] if found else None

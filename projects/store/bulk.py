@@ -1,0 +1,270 @@
+"""Loads: a file of cells into a table, all of it or none, checked by DuckDB itself.
+
+The rows go straight in, past the rules that a cast would not enforce. Only when that fails is the file staged with its
+row numbers and asked, rule by rule, which rows are to blame.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from projects.errors import DuplicateKeys, ProjectsError, RowsRefused
+from projects.fields import Rule, condition, pattern_rule, rules_of
+from projects.store import books, sql
+from projects.store.books import Entry, LiveTable
+from projects.store.connection import Store, Transaction
+from projects.store.errors import DuplicateSeen
+from schema_registry.errors import Problem
+from schema_registry.schema import ColumnSchema, TableSchema
+
+SHOWN = 100  # rejects named in an answer
+LONGEST_LINE = 16 << 20  # bytes in one record of a CSV file
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load did, in rows."""
+
+    inserted: int
+    updated: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    rejects: tuple[dict[str, Any], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"rejects": list(self.rejects)}
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A CSV file in the spool, with the columns its head names and the unquoted texts that mean null."""
+
+    path: Path
+    columns: tuple[ColumnSchema, ...]
+    nulls: tuple[str, ...]
+
+    def relation(self, *, collect: bool = False) -> str:
+        """The file as a relation of cells. With `collect`, malformed records go to the table `malformed` instead of failing."""
+        shape = ", ".join(f"{sql.literal(c.name)}: 'VARCHAR'" for c in self.columns)
+        nulls = ", ".join(sql.literal(n) for n in self.nulls)
+        more = ", store_rejects = true, rejects_table = 'malformed', rejects_scan = 'malformed_scan', rejects_limit = 0" if collect else ""
+        return (
+            f"read_csv({sql.literal(str(self.path))}, columns = {{{shape}}}, header = true, auto_detect = false, delim = ',', "
+            f"quote = '\"', escape = '\"', nullstr = [{nulls}], allow_quoted_nulls = false, max_line_size = {LONGEST_LINE}{more})"
+        )
+
+
+def read_head(schema: TableSchema, path: Path, nulls: Sequence[str] = ()) -> CsvFile:
+    """The file with its head understood. Raises RowsRefused where the head does not fit the table."""
+    names = _head(schema, path)
+    problems = [*_unknown(schema, names), *_repeated(names), *_missing(schema, names)]
+    if problems:
+        raise RowsRefused(table=schema.name, rejected="None", rejects=[], problems=tuple(problems))
+    columns = tuple(c for c in map(schema.column, names) if c)
+    return CsvFile(path, columns, ("", *nulls))
+
+
+def _head(schema: TableSchema, path: Path) -> list[str]:
+    with path.open("rb") as file:
+        first = file.readline(LONGEST_LINE)
+    try:
+        rows = list(csv.reader(io.StringIO(first.decode("utf-8-sig").split("\r")[0] + "\n"), strict=True))
+    except (UnicodeDecodeError, csv.Error):
+        rows = []
+    if not rows or not rows[0]:
+        problem = Problem("/head", "head", "The file has no head: its first line names the columns, in UTF-8, with commas between them.")
+        raise RowsRefused(table=schema.name, rejected="None", rejects=[], problems=(problem,))
+    return rows[0]
+
+
+def _unknown(schema: TableSchema, names: Sequence[str]) -> Iterator[Problem]:
+    for name in names:
+        if schema.column(name) is None:
+            yield Problem(f"/head/{name}", "unknown", f"The table {schema.name} has no column {name!r}.")
+
+
+def _repeated(names: Sequence[str]) -> Iterator[Problem]:
+    folded = [n.casefold() for n in names]
+    for name in sorted({n for n in names if folded.count(n.casefold()) > 1}):
+        yield Problem(f"/head/{name}", "repeated", f"The column {name!r} stands twice in the head.")
+
+
+def _missing(schema: TableSchema, names: Sequence[str]) -> Iterator[Problem]:
+    given = {n.casefold() for n in names}
+    for column in schema.columns:
+        if column.required and column.default is None and not column.generated and column.name.casefold() not in given:
+            yield Problem(f"/head/{column.name}", "required", f"The column {column.name} is required and not in the head.")
+
+
+def load(store: Store, table: LiveTable, file: CsvFile, *, actor: str, job: str | None = None, dry_run: bool = False) -> Loaded:
+    """Loads the file in one transaction. Raises RowsRefused or DuplicateKeys, each naming rows; then nothing was loaded.
+
+    The caller holds the table's lock shared. With a `job`, its id and result are recorded with the rows.
+    """
+    try:
+        with store.transaction() as transaction:
+            inserted = _insert(transaction, table.schema, file)
+            loaded = Loaded(inserted)
+            if dry_run:
+                raise _DryRun(loaded)
+            _record(transaction, table, loaded, actor, job)
+    except _DryRun as dry:
+        return dry.loaded
+    except (duckdb.Error, DuplicateSeen) as error:
+        _explain(store, table.schema, file)
+        raise error
+    store.stats.loads += 1
+    store.stats.load_rows += loaded.inserted
+    return loaded
+
+
+class _DryRun(Exception):
+    """Carries what a load would have done out of its transaction, which rolls back."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__()
+        self.loaded = loaded
+
+
+def _insert(transaction: Transaction, schema: TableSchema, file: CsvFile) -> int:
+    """One statement: every row that breaks a rule, or lacks what is required, makes it fail."""
+    kept = [f"coalesce({condition(c, rule, sql.quote(c.name))}, true)" for c in file.columns for rule in _asked(c)]
+    guard = f" WHERE CASE WHEN {' AND '.join(kept)} THEN true ELSE error('a rule is broken') END" if kept else ""
+    statement = sql.insert(schema, file.relation() + guard, given=file.columns)
+    return int(transaction.execute(statement).fetchall()[0][0])
+
+
+def _asked(column: ColumnSchema) -> list[Rule]:
+    """The rules that the cast to the column's type does not enforce by itself."""
+    pattern = pattern_rule(column)
+    rules = [*rules_of(column), *([pattern] if pattern else [])]
+    return [rule for rule in rules if column.multivalued or not rule.cast]
+
+
+def _record(transaction: Transaction, table: LiveTable, loaded: Loaded, actor: str, job: str | None) -> None:
+    if loaded.inserted:
+        entry = Entry(table=table.name, op="load", actor=actor, rows=loaded.inserted, job=job, schema_version=table.version)
+        transaction.entries.append(entry)
+    if job:
+        books.put_job(transaction.cursor, job, json.dumps(loaded.as_json()))
+
+
+# Which rows are to blame.
+
+
+def _explain(store: Store, schema: TableSchema, file: CsvFile) -> None:
+    """Raises RowsRefused or DuplicateKeys that names the rows; returns where the file is not to blame."""
+    with store.read() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE staged AS SELECT row_number() OVER () AS __row, * FROM {file.relation(collect=True)}")
+        malformed = _malformed(cursor, file)
+        broken = _broken(cursor, schema, file)
+        if malformed or broken:
+            rejects = sorted([*malformed, *broken], key=lambda r: r["row"])
+            raise RowsRefused(table=schema.name, rejected=len({r["row"] for r in rejects}), rejects=rejects[:SHOWN])
+        repeated = [reject for columns in (schema.primary_key, *schema.unique) for reject in _repeats(cursor, schema, file, columns)]
+        if repeated:
+            raise DuplicateKeys(table=schema.name, rejected=len({r["row"] for r in repeated}), rejects=repeated[:SHOWN])
+
+
+def _reject(row: int, column: str, value: str | None, code: str, reason: str) -> dict[str, Any]:
+    return {"row": row, "column": column, "value": value, "code": code, "reason": reason}
+
+
+def _malformed(cursor: duckdb.DuckDBPyConnection, file: CsvFile) -> list[dict[str, Any]]:
+    """Records that are no rows at all; DuckDB counts them with the head as the first."""
+    found = cursor.execute("SELECT line - 1, csv_line, error_type, error_message FROM malformed ORDER BY line LIMIT 1000").fetchall()
+    return [_reject(row, "", (text or "")[:200], "malformed", _in_words(kind, len(file.columns))) for row, text, kind, _ in found]
+
+
+def _in_words(kind: str, columns: int) -> str:
+    match kind:
+        case "TOO MANY COLUMNS" | "MISSING COLUMNS":
+            return f"has {'more' if kind.startswith('TOO') else 'fewer'} fields than the {columns} of the head"
+        case "UNQUOTED VALUE":
+            return "has a quote that does not close, or text after a closing quote"
+        case "INVALID UNICODE" | "INVALID ENCODING":
+            return "is not UTF-8"
+        case "LINE SIZE OVER MAXIMUM":
+            return f"is longer than {LONGEST_LINE >> 20} MiB"
+    return "cannot be read as CSV"
+
+
+def _broken(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, file: CsvFile) -> list[dict[str, Any]]:
+    """The first fault of each cell that has one, for at most 10,000 cells of a column."""
+    rejects = []
+    for column in file.columns:
+        reasons = _reasons(column)
+        if not reasons:
+            continue
+        name = sql.quote(column.name)
+        cases = " ".join(f"WHEN {broken} THEN {number}" for number, (_, _, broken) in enumerate(reasons))
+        found = cursor.execute(
+            f"SELECT __row, {name}, fault FROM (SELECT __row, {name}, CASE {cases} END AS fault FROM staged) "
+            "WHERE fault IS NOT NULL ORDER BY __row LIMIT 10000"
+        ).fetchall()
+        rejects += [_reject(row, column.name, value, reasons[fault][0], reasons[fault][1]) for row, value, fault in found]
+    return rejects
+
+
+def _reasons(column: ColumnSchema) -> list[tuple[str, str, str]]:
+    """Code, words and the SQL condition of each fault, in the order in which they are asked."""
+    cell = sql.quote(column.name)
+    reasons = []
+    if column.required and not column.generated:
+        reasons.append(("required", "is required", f"{cell} IS NULL"))
+    pattern = pattern_rule(column)
+    for rule in (*rules_of(column), *([pattern] if pattern else [])):
+        reasons.append((rule.code, rule.detail, f"{cell} IS NOT NULL AND NOT {condition(column, rule, cell)}"))
+    return reasons
+
+
+def _repeats(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, file: CsvFile, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows whose values for the columns stand in an earlier row of the file, or in the table already."""
+    given = {c.name for c in file.columns}
+    keys = [c for c in map(schema.column, columns) if c]
+    if not given.issuperset(c.name for c in keys):
+        return []  # A key that the file does not give is generated: it is never met twice.
+    values = {c.name: sql.value_of(c, f"s.{sql.quote(c.name)}") for c in keys}
+    by = ", ".join(values.values())
+    shown = ", ".join(f"s.{sql.quote(c.name)}" for c in keys)
+    same = " AND ".join(f"t.{sql.quote(c.name)} = {values[c.name]}" for c in keys)
+    whole = " AND ".join(f"s.{sql.quote(c.name)} IS NOT NULL" for c in keys)
+    rows = cursor.execute(
+        f"SELECT s.__row, first_value(s.__row) OVER (PARTITION BY {by} ORDER BY s.__row) AS earlier, "
+        f"EXISTS (SELECT 1 FROM {sql.table(schema.name)} t WHERE {same}) AS stored, concat_ws(',', {shown}) "
+        f"FROM staged s WHERE {whole} QUALIFY earlier < s.__row OR stored ORDER BY s.__row LIMIT 10000"
+    ).fetchall()
+    return [_repeat(keys, row) for row in rows]
+
+
+def _repeat(keys: Sequence[ColumnSchema], found: Sequence[Any]) -> dict[str, Any]:
+    row, earlier, _, value = found
+    reason = f"row {earlier} of the file has the same" if earlier < row else "the table has it already"
+    return _reject(row, ",".join(c.name for c in keys), value, "duplicate", reason)
+
+
+# JSON arrays as files of cells.
+
+
+def csv_pieces(schema: TableSchema, rows: Sequence[Mapping[str, str | None]]) -> Iterator[bytes]:
+    """Rows of cells as a CSV file with every column: null is an empty field, everything else is quoted."""
+    names = [c.name for c in schema.columns]
+    yield (",".join(_quoted(n) for n in names) + "\n").encode()
+    for start in range(0, len(rows), 1000):
+        lines = (",".join(_quoted(row[n]) for n in names) for row in rows[start : start + 1000])
+        yield ("\n".join(lines) + "\n").encode()
+
+
+def _quoted(cell: str | None) -> str:
+    return "" if cell is None else '"' + cell.replace('"', '""') + '"'
+
+
+def refused(table: str, rejects: list[dict[str, Any]]) -> ProjectsError:
+    """The error for rows that were no rows of cells to begin with."""
+    return RowsRefused(table=table, rejected=len({r["row"] for r in rejects}), rejects=rejects[:SHOWN])

@@ -1,0 +1,279 @@
+"""The one place where the DuckDB file is opened: lazily, once a process, locked down; and how it is read and written.
+
+Readers take a cursor each (`read`). Everything that writes goes through `transaction`, which gives the change feed its
+numbers at the commit. Single rows and DDL run on the writer thread (writer.py), loads on the thread that asked.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+from django.conf import settings
+
+from projects.errors import StoreClosed, StoreDamaged, TableNotFound
+from projects.store import books
+from projects.store.books import Entry, LiveTable
+from projects.store.errors import translated
+from projects.store.sql import literal
+from projects.store.writer import Writer
+
+
+@dataclass(slots=True)
+class Stats:
+    """What this process did since it opened the store: plain counters that the metrics read."""
+
+    rows_written: int = 0
+    rows_read: int = 0
+    groups: int = 0
+    group_rows: int = 0
+    failed_groups: int = 0
+    commit_seconds: float = 0.0
+    queue_length: int = 0
+    loads: int = 0
+    load_rows: int = 0
+    queries: int = 0
+
+
+@dataclass(slots=True)
+class Transaction:
+    """An open write transaction: its cursor, and the feed's entries that are numbered and written at the commit."""
+
+    cursor: duckdb.DuckDBPyConnection
+    entries: list[Entry] = field(default_factory=list)
+    changes_catalogue: bool = False
+    committed: bool = False
+
+    def execute(self, sql: str, parameters: Any = None) -> duckdb.DuckDBPyConnection:
+        return self.cursor.execute(sql, parameters)
+
+
+class Store:
+    """The DuckDB file at `path`. Work files go to `spool`, what destructive steps took away to `archive`."""
+
+    def __init__(self, path: Path, spool: Path, archive: Path, *, memory_limit: str = "", threads: int = 0) -> None:
+        self.path, self.spool, self.archive = path, spool, archive
+        self.stats = Stats()
+        self._config = {"memory_limit": memory_limit} if memory_limit else {}
+        self._threads = threads
+        self._opening = threading.RLock()
+        self._committing = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._closed = False
+        self._catalogue: dict[str, LiveTable] = {}
+        self._seq = 0
+        self.writer = Writer(self)
+        self.generation = 0  # grows whenever the set of tables or a schema changes
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        return cls(
+            Path(settings.DUCKDB_PATH),
+            Path(settings.SPOOL_DIR),
+            Path(settings.ARCHIVE_DIR),
+            memory_limit=settings.DUCKDB_MEMORY_LIMIT,
+            threads=settings.DUCKDB_THREADS,
+        )
+
+    # Opening and closing.
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The open file. Raises StoreHeld where another process has it, StoreDamaged, StoreTooNew, StoreClosed."""
+        if self._connection is not None:
+            return self._connection
+        with self._opening:
+            if self._closed:
+                raise StoreClosed()
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        for folder in (self.path.parent, self.spool, self.archive):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.spool, self.archive):
+            folder.chmod(0o700)
+        with translated():
+            connection = self._connect()
+            try:
+                self._lock_down(connection)
+                books.prepare(connection)
+                self._catalogue = books.tables(connection)
+                self._seq = books.last_seq(connection)
+            except BaseException:
+                connection.close()
+                raise
+        self.generation += 1
+        return connection
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        config: dict[str, Any] = {
+            "storage_compatibility_version": "v1.5.0",  # 1.5 can still read the file: a way back
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+            **self._config,
+            **({"threads": self._threads} if self._threads else {}),
+        }
+        try:
+            return duckdb.connect(str(self.path), config=config)
+        except duckdb.InternalException:
+            _replay_apart(self.path)
+            return duckdb.connect(str(self.path), config=config)
+        except (duckdb.SerializationException, duckdb.IOException) as error:
+            if "Could not set lock" in str(error):
+                raise
+            raise StoreDamaged(reason=_why_unreadable(self.path)) from error
+
+    def _lock_down(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """No file outside the spool, no extension, no setting: in this order, for once locked nothing can be SET."""
+        connection.execute(f"SET allowed_directories = [{literal(str(self.spool) + '/')}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET lock_configuration = true")
+
+    def close(self) -> None:
+        """Writes what was accepted and closes the file, with its log folded in. Later use raises StoreClosed."""
+        self.writer.stop()
+        with self._opening:
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _forget_connection(self) -> None:
+        """After a fatal error DuckDB refuses everything until the file is opened anew; the next use does that."""
+        with self._opening:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    # Reading.
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A fresh cursor for one reader; fetch to the end. DuckDB's errors leave it as ours."""
+        with translated():
+            cursor = self.connection().cursor()
+            try:
+                yield cursor
+            except duckdb.FatalException:
+                self._forget_connection()
+                raise
+            finally:
+                cursor.close()
+
+    def tables(self) -> list[LiveTable]:
+        """The live tables by name."""
+        self.connection()
+        return sorted(self._catalogue.values(), key=lambda t: t.schema.name.casefold())
+
+    def table(self, name: str) -> LiveTable:
+        """The live table of that name, compared without case. Raises TableNotFound."""
+        self.connection()
+        found = self._catalogue.get(name.casefold())
+        if found is None:
+            raise TableNotFound(table=name)
+        return found
+
+    def has(self, name: str) -> bool:
+        self.connection()
+        return name.casefold() in self._catalogue
+
+    # Writing.
+
+    @contextmanager
+    def transaction(self, cursor: duckdb.DuckDBPyConnection | None = None) -> Iterator[Transaction]:
+        """All or nothing: commits at the end, rolls back on any error.
+
+        The feed's numbers are given and the commit is made under one lock, so that they become visible in order.
+        """
+        with translated():
+            own = cursor or self.connection().cursor()
+            transaction = Transaction(own)
+            try:
+                own.begin()
+                yield transaction
+                self.commit(transaction)
+            except duckdb.FatalException:
+                self._forget_connection()
+                raise
+            except BaseException:
+                if not transaction.committed:
+                    _roll_back(own)
+                raise
+            finally:
+                if cursor is None:
+                    own.close()
+
+    def commit(self, transaction: Transaction) -> None:
+        """Commits now, for work that must undo something outside DuckDB if the commit fails; once is enough."""
+        if transaction.committed:
+            return
+        with self._committing:
+            seq = self._seq
+            if transaction.entries:
+                seq = books.write_entries(transaction.cursor, transaction.entries, after=seq, at=datetime.now(UTC))
+                if seq // 1000 > self._seq // 1000:
+                    books.forget_entries(transaction.cursor, up_to=seq - settings.CHANGES_KEEP)
+            transaction.cursor.commit()
+            transaction.committed = True
+            self._seq = seq
+            if transaction.changes_catalogue:
+                self._reload(transaction.cursor)
+
+    def _reload(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Takes in the tables as they are now; an unchanged one keeps its object, for writes that were checked against it."""
+        fresh, kept = books.tables(cursor), self._catalogue
+        self._catalogue = {name: kept[name] if kept.get(name) == table else table for name, table in fresh.items()}
+        self.generation += 1
+
+
+def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cursor.rollback()
+    except duckdb.TransactionException:
+        pass  # The failed statement had ended the transaction already.
+
+
+def _replay_apart(path: Path) -> None:
+    """Folds the log into a file that DuckDB will not open with it: attached to an empty instance, it replays."""
+    with duckdb.connect(":memory:") as rescuer:
+        rescuer.execute(f"ATTACH {literal(str(path))} AS rescued")
+        rescuer.execute("CHECKPOINT rescued")
+        rescuer.execute("DETACH rescued")
+
+
+def _why_unreadable(path: Path) -> str:
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
+        return "the file or its folder may not be written by this user"
+    return "it is no DuckDB file, it is damaged, or a newer DuckDB wrote it; restore a backup or use that version"
+
+
+_store: Store | None = None
+_store_pid = 0
+_finding = threading.Lock()
+
+
+def get_store() -> Store:
+    """This process's store. A forked child gets its own, for an inherited handle corrupts the file."""
+    global _store, _store_pid
+    with _finding:
+        if _store is None or _store_pid != os.getpid():
+            _store, _store_pid = Store.from_settings(), os.getpid()
+        return _store
+
+
+def reset_store() -> None:
+    """Closes this process's store and forgets it; the next `get_store` makes one from the settings as they are then."""
+    global _store  # noqa: PLW0603
+    with _finding:
+        if _store is not None and _store_pid == os.getpid():
+            _store.close()
+        _store = None

@@ -1,0 +1,53 @@
+"""DuckDB's errors become ours here, once; nothing above the store sees one of DuckDB's."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from projects import errors
+
+_DUPLICATE = re.compile(r"Duplicate key \"(?P<pairs>.*?)\" violates|duplicate key \"(?P<other>.*?)\"", re.DOTALL)
+_HOLDER = re.compile(r"\(PID (\d+)\)")
+_FULL = ("No space left", "disk full", "Disk quota", "not enough space")
+
+
+class DuplicateSeen(Exception):
+    """A key or a unique column was met twice; the pairs are DuckDB's text, such as `id: 3`."""
+
+    # Inside the store only: whoever catches it knows the table and raises DuplicateKey.
+
+    def __init__(self, pairs: str) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+def translate(error: duckdb.Error) -> Exception:
+    """Our error for one of DuckDB's, or the error itself where it is a fault of ours."""
+    text = str(error)
+    if "PRIMARY KEY or UNIQUE constraint" in text or "violates primary key" in text or "violates unique" in text:
+        match = _DUPLICATE.search(text)
+        return DuplicateSeen((match["pairs"] or match["other"] or "") if match else "")
+    if any(sign in text for sign in _FULL):
+        return errors.DiskFull()
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return errors.OutOfMemory()
+    if "Could not set lock" in text:
+        holder = _HOLDER.search(text)
+        return errors.StoreHeld(pid=int(holder[1]) if holder else None)
+    if isinstance(error, duckdb.TransactionException):
+        return errors.StoreBusy()
+    return error
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Runs what it encloses; an error of DuckDB leaves it as ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        ours = translate(error)
+        if ours is error:
+            raise
+        raise ours from error

@@ -1,0 +1,48 @@
+"""The spool: the one folder that DuckDB may touch, where uploads, rejects and half-made archives stand."""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from projects.errors import DiskFull
+from projects.store.connection import Store
+
+PIECE = 1 << 20  # bytes
+
+
+def new_path(store: Store, suffix: str) -> Path:
+    """A path in the spool that nobody has."""
+    store.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return store.spool / f"{uuid.uuid4().hex}{suffix}"
+
+
+@contextmanager
+def spooled(store: Store, pieces: Iterable[bytes], suffix: str) -> Iterator[Path]:
+    """The pieces as a file of the spool, which is gone at the end. Raises DiskFull."""
+    path = new_path(store, suffix)
+    try:
+        write(path, pieces)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write(path: Path, pieces: Iterable[bytes]) -> None:
+    """Writes the pieces to the file. Raises DiskFull."""
+    try:
+        with path.open("xb") as file:
+            path.chmod(0o600)
+            for piece in pieces:
+                file.write(piece)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise DiskFull() from error
+
+
+def sweep(store: Store) -> int:
+    """Removes what a process that was killed left behind; gives the number of files. Jobs' own files stay."""
+    leftovers = [path for path in store.spool.glob("*") if path.is_file() and not path.name.startswith("job-")]
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)

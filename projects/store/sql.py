@@ -1,0 +1,257 @@
+"""Every statement's text. Identifiers are quoted here and nowhere else; values are bound or written by `literal`.
+
+A *cell* is a value as text, in the one form that a CSV field, a URL and a row's JSON share; `value_of` turns a cell
+into a column's value, `json_of` turns a value into JSON. Both are SQL, so one row and a million go the same way.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from schema_registry.schema import ColumnSchema, TableSchema
+
+BOOKS = "_duckspawn"  # the schema of our own bookkeeping
+
+
+def quote(name: str) -> str:
+    """An identifier, whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str | None) -> str:
+    """A string literal, or NULL."""
+    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+def table(name: str) -> str:
+    return f"main.{quote(name)}"
+
+
+def names(columns: Iterable[ColumnSchema]) -> str:
+    return ", ".join(quote(c.name) for c in columns)
+
+
+# Cells to values.
+
+
+def value_of(column: ColumnSchema, cell: str) -> str:
+    """The column's value of a cell (an SQL expression of type VARCHAR) that is known to be good."""
+    if not column.multivalued:
+        return _scalar(column, cell)
+    return f"list_transform(from_json({cell}, '[\"VARCHAR\"]'), lambda e: {_scalar(column, 'e')})"
+
+
+def _scalar(column: ColumnSchema, cell: str) -> str:
+    match column.type.base:
+        case "VARCHAR":
+            return cell
+        case "TIMESTAMP":  # A cast to TIMESTAMP would drop an offset; by way of TIMESTAMPTZ it counts.
+            return f"(({cell})::TIMESTAMPTZ AT TIME ZONE 'UTC')"
+        case "BLOB":
+            return f"from_base64({cell})"
+    return f"({cell})::{column.type}"
+
+
+def filled(column: ColumnSchema, value: str) -> str:
+    """The value, or what a generated column is filled with where it is null."""
+    fresh = {"uuid": "uuidv7()", "created": "now()", "updated": "now()"}.get(column.generated or "")
+    if fresh is None:
+        return value
+    if column.generated == "uuid":
+        return f"coalesce({value}, {fresh}::{column.type})"
+    zoned = fresh if column.type.base == "TIMESTAMPTZ" else f"({fresh} AT TIME ZONE 'UTC')"
+    return f"coalesce({value}, {zoned}::{column.type})"
+
+
+def default_of(column: ColumnSchema) -> str:
+    return value_of(column, literal(column.default)) if column.default is not None else "NULL"
+
+
+# Values to JSON and back to cells.
+
+
+def json_of(column: ColumnSchema, value: str) -> str:
+    """What `to_json` prints of a value as API.md wants it: ISO 8601 times in UTC, base64, no NaN."""
+    if not column.multivalued:
+        return _printed(column, value)
+    return f"list_transform({value}, lambda e: {_printed(column, 'e')})"
+
+
+def _printed(column: ColumnSchema, value: str) -> str:
+    match column.type.base:
+        case "TIMESTAMP":
+            return f"(replace(({value})::VARCHAR, ' ', 'T') || 'Z')"
+        case "TIMESTAMPTZ":
+            return f"(replace((({value}) AT TIME ZONE 'UTC')::VARCHAR, ' ', 'T') || 'Z')"
+        case "BLOB":
+            return f"to_base64({value})"
+        case "FLOAT" | "DOUBLE":
+            return f"(CASE WHEN isfinite({value}) THEN {value} END)"
+    return value
+
+
+def row_json(columns: Iterable[ColumnSchema], prefix: str = "") -> str:
+    """An expression that is one row as the text of a JSON object, in the order of `columns`."""
+    pairs = (f"{literal(c.name)}: {json_of(c, prefix + quote(c.name))}" for c in columns)
+    return f"to_json({{{', '.join(pairs)}}})::VARCHAR"
+
+
+def cell_of(column: ColumnSchema, value: str) -> str:
+    """A value as a cell: what `value_of` undoes."""
+    if column.multivalued:
+        return f"to_json({json_of(column, value)})::VARCHAR"
+    return f"({_printed(column, value)})::VARCHAR"
+
+
+def csv_line(columns: Iterable[ColumnSchema]) -> str:
+    """An expression that is one row as a CSV line: null is an empty field, the empty string is `""`."""
+    return "concat_ws(',', " + ", ".join(_csv_field(c) for c in columns) + ")"
+
+
+def _csv_field(column: ColumnSchema) -> str:
+    cell = cell_of(column, quote(column.name))
+    if not column.multivalued and column.type.base not in ("VARCHAR", "JSON"):
+        return f"coalesce({cell}, '')"
+    quoted = f"'\"' || replace({cell}, '\"', '\"\"') || '\"'"
+    return f"coalesce({quoted}, '')"
+
+
+# Rows.
+
+
+def cells(columns: Iterable[ColumnSchema], parameter: str = "?") -> str:
+    """A relation of cells out of one JSON parameter, an array of objects of strings."""
+    shape = ", ".join(f'{_json_string(c.name)}: "VARCHAR"' for c in columns)
+    return f"(SELECT unnest(from_json({parameter}, {literal('[{' + shape + '}]')}), recursive := true))"
+
+
+def _json_string(text: str) -> str:
+    return '"' + "".join(_json_character(c) for c in text) + '"'
+
+
+def _json_character(character: str) -> str:
+    return f"\\u{ord(character):04x}" if character in '"\\' or ord(character) < 32 else character
+
+
+def insert(schema: TableSchema, relation: str, *, given: Sequence[ColumnSchema] | None = None) -> str:
+    """Rows of cells into the table; a column that is not `given` takes its default, a generated one is filled."""
+    present = {c.name for c in (schema.columns if given is None else given)}
+    values = (filled(c, value_of(c, quote(c.name)) if c.name in present else default_of(c)) for c in schema.stored_columns)
+    return f"INSERT INTO {table(schema.name)} ({names(schema.stored_columns)}) SELECT {', '.join(values)} FROM {relation}"
+
+
+def returning(schema: TableSchema) -> str:
+    """The clause that hands back each written row: its JSON, then its key's cells."""
+    keys = (cell_of(c, quote(c.name)) for c in schema.key_columns)
+    return " RETURNING " + ", ".join([row_json(schema.columns), *keys])
+
+
+def key_is(schema: TableSchema, key: Sequence[str]) -> str:
+    """The condition that a row has this key, given as cells; literals plan twice as fast as parameters."""
+    pairs = zip(schema.key_columns, key, strict=True)
+    return " AND ".join(f"{quote(c.name)} = {value_of(c, literal(cell))}" for c, cell in pairs)
+
+
+def get(schema: TableSchema, key: Sequence[str]) -> str:
+    return f"SELECT {row_json(schema.columns)} FROM {table(schema.name)} WHERE {key_is(schema, key)}"
+
+
+def update(schema: TableSchema, key: Sequence[str], changed: Sequence[ColumnSchema]) -> str:
+    """One row's columns to new values: one parameter, a cell or NULL, for each of `changed`."""
+    sets = (f"{quote(c.name)} = {value_of(c, f'(${n})::VARCHAR')}" for n, c in enumerate(changed, 1))
+    return f"UPDATE {table(schema.name)} SET {', '.join(sets)} WHERE {key_is(schema, key)}{returning(schema)}"
+
+
+def delete(schema: TableSchema, key: Sequence[str]) -> str:
+    return f"DELETE FROM {table(schema.name)} WHERE {key_is(schema, key)}"
+
+
+# Structure.
+
+
+def create_table(schema: TableSchema, name: str | None = None) -> str:
+    """The key comes first: a column that stands before it could never be dropped."""
+    parts = [_column(c) for c in schema.stored_columns]
+    parts.append(f"PRIMARY KEY ({names(schema.key_columns)})")
+    parts += [f"UNIQUE ({', '.join(quote(n) for n in columns)})" for columns in schema.unique]
+    return f"CREATE TABLE {table(name or schema.name)} ({', '.join(parts)})"
+
+
+def _column(column: ColumnSchema) -> str:
+    return f"{quote(column.name)} {column.sql_type}{_default(column)}{' NOT NULL' if column.required else ''}"
+
+
+def _default(column: ColumnSchema) -> str:
+    return f" DEFAULT {default_of(column)}" if column.default is not None else ""
+
+
+def comments(schema: TableSchema) -> list[str]:
+    """The descriptions, where any DuckDB client finds them."""
+    of_table = f"COMMENT ON TABLE {table(schema.name)} IS {literal(schema.description or None)}"
+    return [of_table, *(comment(schema, c) for c in schema.columns if c.description)]
+
+
+def comment(schema: TableSchema, column: ColumnSchema) -> str:
+    return f"COMMENT ON COLUMN {table(schema.name)}.{quote(column.name)} IS {literal(column.description or None)}"
+
+
+def drop_table(name: str) -> str:
+    return f"DROP TABLE {table(name)}"
+
+
+def alter(schema: TableSchema, action: str) -> str:
+    return f"ALTER TABLE {table(schema.name)} {action}"
+
+
+def add_column(schema: TableSchema, column: ColumnSchema) -> str:
+    return alter(schema, f"ADD COLUMN {_column(column)}")
+
+
+def alter_column(schema: TableSchema, column: ColumnSchema, action: str) -> str:
+    return alter(schema, f"ALTER COLUMN {quote(column.name)} {action}")
+
+
+# Conditions on rows.
+
+_SIGNS = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+def compare(column: ColumnSchema, operator: str, values: Sequence[str]) -> str:
+    """One condition of a list; the values are cells that fit the column."""
+    name = quote(column.name)
+    if operator == "isnull":
+        return f"{name} IS {'' if values[0] == 'true' else 'NOT '}NULL"
+    if operator in ("contains", "icontains", "startswith", "endswith", "regex"):
+        return _text_condition(column, operator, literal(values[0]))
+    given = [value_of(column, literal(v)) for v in values]
+    if operator == "between":
+        return f"{name} BETWEEN {given[0]} AND {given[1]}"
+    if operator in ("in", "nin"):
+        return f"{name} {'NOT ' if operator == 'nin' else ''}IN ({', '.join(given)})"
+    return f"{name} {_SIGNS[operator]} {given[0]}"
+
+
+def _text_condition(column: ColumnSchema, operator: str, value: str) -> str:
+    name = quote(column.name)
+    if column.multivalued:
+        return f"list_contains({name}, {_scalar(column, value)})"
+    match operator:
+        case "icontains":
+            return f"contains(lower({name}), lower({value}))"
+        case "startswith":
+            return f"starts_with({name}, {value})"
+        case "endswith":
+            return f"ends_with({name}, {value})"
+        case "regex":
+            return f"regexp_matches({name}, {value})"
+    return f"contains({name}, {value})"
+
+
+def where(conditions: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def order_by(schema: TableSchema, sort: Sequence[tuple[ColumnSchema, bool]]) -> str:
+    """Nulls last whichever way a column runs; the key decides between equals."""
+    sorted_by = {c.name for c, _ in sort}
+    terms = [f"{quote(c.name)} {'DESC' if descending else 'ASC'} NULLS LAST" for c, descending in sort]
+    terms += [quote(c.name) for c in schema.key_columns if c.name not in sorted_by]
+    return f" ORDER BY {', '.join(terms)}"

@@ -1,0 +1,172 @@
+"""Tables: made, changed, dropped, described. Each runs on the writer thread, is read back and compared, then committed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from projects.errors import SchemaMismatch, SchemaMoved
+from projects.store import books, sql
+from projects.store.archive import Archive, archived
+from projects.store.books import Entry, LiveTable
+from projects.store.connection import Store, Transaction
+from schema_registry.schema import TableSchema
+from schema_registry.types import parse_type
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What DuckDB's own catalogue says of a table: (name, type, required) of each column, the key, the unique columns."""
+
+    columns: tuple[tuple[str, str, bool], ...]
+    primary_key: tuple[str, ...]
+    unique: frozenset[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a table is; `bytes` is an estimate from its blocks on disk."""
+
+    rows: int
+    bytes: int
+
+
+BLOCK = 262_144  # bytes, DuckDB's own
+
+
+def wanted_shape(schema: TableSchema) -> Shape:
+    columns = tuple((c.name, c.sql_type, c.required) for c in schema.stored_columns)
+    return Shape(columns, tuple(c.name for c in schema.key_columns), frozenset(schema.unique))
+
+
+def shape(cursor: duckdb.DuckDBPyConnection, name: str) -> Shape:
+    """The table as the catalogue has it; a shape without columns where there is none."""
+    of_table = "database_name = current_database() AND schema_name = 'main' AND lower(table_name) = lower(?)"
+    columns = cursor.execute(
+        f"SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns() WHERE {of_table} ORDER BY column_index", [name]
+    ).fetchall()
+    constraints = cursor.execute(
+        f"SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE {of_table}", [name]
+    ).fetchall()
+    keys = [tuple(names) for kind, names in constraints if kind == "PRIMARY KEY"]
+    unique = frozenset(tuple(names) for kind, names in constraints if kind == "UNIQUE")
+    return Shape(tuple((n, _spelled(t), r) for n, t, r in columns), keys[0] if keys else (), unique)
+
+
+def _spelled(data_type: str) -> str:
+    """A type as we spell it: the catalogue writes TIMESTAMP WITH TIME ZONE."""
+    parsed = parse_type(data_type)
+    return f"{parsed.type}[]" if parsed.multivalued else str(parsed.type)
+
+
+def creation(schema: TableSchema) -> list[str]:
+    """The statements that make the table."""
+    return [sql.create_table(schema), *sql.comments(schema)]
+
+
+def create(store: Store, schema: TableSchema, *, version: int, provenance: str, actor: str) -> None:
+    """Makes the table. Raises SchemaMismatch where the file has one of that name that is not ours."""
+
+    def work(transaction: Transaction) -> None:
+        if shape(transaction.cursor, schema.name).columns:
+            raise SchemaMismatch(table=schema.name, reason="the DuckDB file has a table of that name that DuckDB Spawn did not make")
+        _change(transaction, schema, creation(schema), version=version, provenance=provenance, actor=actor)
+
+    store.writer.alone(work)
+
+
+def alter(store: Store, base: LiveTable, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str) -> None:
+    """Brings the table from `base` to the schema. Raises SchemaMoved where the table has changed since `base` was read.
+
+    The caller holds the table's lock alone.
+    """
+
+    def work(transaction: Transaction) -> None:
+        if store.table(base.name).schema != base.schema:
+            raise SchemaMoved(table=base.name)
+        _change(transaction, schema, statements, version=version, provenance=provenance, actor=actor)
+
+    store.writer.alone(work)
+
+
+def _change(
+    transaction: Transaction, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str
+) -> None:
+    for statement in statements:
+        transaction.execute(statement)
+    found, wanted = shape(transaction.cursor, schema.name), wanted_shape(schema)
+    if not _agree(found, wanted):
+        raise SchemaMismatch(table=schema.name, reason=f"DuckDB made {found} of {wanted}")
+    books.put_table(transaction.cursor, schema, version=version, provenance=provenance)
+    transaction.entries.append(Entry(table=schema.name, op="schema", actor=actor, schema_version=version))
+    transaction.changes_catalogue = True
+
+
+def _agree(found: Shape, wanted: Shape) -> bool:
+    """Column order is presentation: a column added later stands last in DuckDB wherever the schema has it."""
+    same_rest = (found.primary_key, found.unique) == (wanted.primary_key, wanted.unique)
+    return same_rest and sorted(found.columns) == sorted(wanted.columns)
+
+
+def drop(store: Store, live: LiveTable, *, actor: str, reason: str) -> Archive:
+    """Archives the table, then drops it. The caller holds the table's lock alone."""
+
+    def work(transaction: Transaction) -> Archive:
+        if store.table(live.name).schema != live.schema:
+            raise SchemaMoved(table=live.name)
+        return _drop(store, transaction, live, actor, reason)
+
+    return store.writer.alone(work)
+
+
+def _drop(store: Store, transaction: Transaction, live: LiveTable, actor: str, reason: str) -> Archive:
+    with archived(store, transaction, live.schema, reason) as archive:
+        transaction.execute(sql.drop_table(live.name))
+        books.remove_table(transaction.cursor, live.name)
+        entry = Entry(table=live.name, op="schema", actor=actor, rows=archive.rows, schema_version=live.version)
+        transaction.entries.append(entry)
+        transaction.changes_catalogue = True
+        store.commit(transaction)
+    return archive
+
+
+def size(store: Store, name: str) -> Size:
+    """Counts the rows and estimates the bytes."""
+    with store.read() as cursor:
+        rows = cursor.execute(f"SELECT count(*) FROM {sql.table(name)}").fetchall()[0][0]
+        blocks = cursor.execute(
+            f"SELECT count(DISTINCT block_id) FROM pragma_storage_info({sql.literal(sql.quote(name))}) WHERE persistent"
+        ).fetchall()[0][0]
+    return Size(rows, blocks * BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Dangling:
+    """Rows whose reference is no value of the column that it names; nulls are left out."""
+
+    column: str
+    references: str
+    rows: int
+
+
+def dangling(store: Store, schema: TableSchema) -> list[Dangling]:
+    """The references of the table that do not hold; a reference to a table or column that is not there has every row."""
+    found = []
+    for column in schema.columns:
+        if column.references and not column.multivalued:
+            with store.read() as cursor:
+                statement = _dangling(store, schema, column.name, column.references)
+                rows = cursor.execute(statement).fetchall()[0][0]
+            if rows:
+                found.append(Dangling(column.name, column.references, rows))
+    return found
+
+
+def _dangling(store: Store, schema: TableSchema, column: str, references: str) -> str:
+    name, _, wanted = references.rpartition(".")
+    own = f"SELECT count(*) FROM {sql.table(schema.name)} s WHERE s.{sql.quote(column)} IS NOT NULL"
+    target = store.table(name).schema.column(wanted) if store.has(name) else None
+    if target is None:
+        return own
+    other = f"SELECT 1 FROM {sql.table(name)} t WHERE t.{sql.quote(target.name)}::VARCHAR = s.{sql.quote(column)}::VARCHAR"
+    return f"{own} AND NOT EXISTS ({other})"

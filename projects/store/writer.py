@@ -1,0 +1,206 @@
+"""The writer thread: takes what waits, commits it as one group, answers each caller after the commit.
+
+A group costs one fsync, so sixteen callers are nearly as quick as one. A group that fails is halved until the write
+that is to blame stands alone. DDL runs here too, each in a transaction of its own, so that no row is written beside it.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Protocol
+
+import duckdb
+
+from projects.errors import DuplicateKey, SchemaMoved, StoreBusy, StoreClosed
+from projects.store.books import Entry
+from projects.store.errors import DuplicateSeen
+from schema_registry.schema import TableSchema
+
+if TYPE_CHECKING:  # The store owns its writer.
+    from projects.store.connection import Store, Transaction
+
+log = logging.getLogger(__name__)
+
+MOST = 256  # writes in one group: beyond that a group's latency grows and its rate does not
+PATIENCE = 30.0  # seconds a write waits for its turn before it is taken out and answered StoreBusy
+
+
+class RowWrite(Protocol):
+    """One row to write. Those that share a `batch` and follow each other run as one statement."""
+
+    schema: TableSchema
+
+    @property
+    def batch(self) -> object: ...
+
+    def run(self, transaction: "Transaction", writes: Sequence[Any]) -> list[Any]:
+        """Runs this write and those that share its batch; gives an outcome (an Entry or an error) for each."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Queued:
+    work: RowWrite | Callable[["Transaction"], Any]
+    future: Future[Any] = field(default_factory=Future)
+
+
+class Writer:
+    """One thread, one cursor, one queue."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def write(self, row: RowWrite) -> Entry:
+        """Waits until the row is durable and gives its feed entry, unnumbered. Raises what the row deserves."""
+        return self._outcome(self._put(row))
+
+    def alone(self, work: Callable[["Transaction"], Any]) -> Any:
+        """Runs `work` in a transaction of its own with no other writer of this thread beside it."""
+        return self._outcome(self._put(work))
+
+    def later(self, work: Callable[["Transaction"], Any]) -> None:
+        """As `alone`, without waiting; a failure is logged."""
+        self._put(work).add_done_callback(_log_failure)
+
+    def stop(self) -> None:
+        """Writes what was accepted, then ends the thread."""
+        with self._starting:
+            self._stopping = True
+            if self._thread is not None:
+                self._queue.put(None)
+                self._thread.join()
+                self._thread = None
+
+    def _put(self, work: RowWrite | Callable[["Transaction"], Any]) -> Future[Any]:
+        with self._starting:
+            if self._stopping:
+                raise StoreClosed()
+            if self._thread is None:
+                self._store.connection()
+                self._thread = threading.Thread(target=self._serve, name="duckspawn-writer", daemon=True)
+                self._thread.start()
+            queued = _Queued(work)
+            self._queue.put(queued)
+        return queued.future
+
+    @staticmethod
+    def _outcome(future: Future[Any]) -> Any:
+        """A write whose group has begun is awaited whatever it takes; one that still waits can be taken out."""
+        try:
+            return future.result(timeout=PATIENCE)
+        except FutureTimeout:
+            if future.cancel():
+                raise StoreBusy() from None
+            return future.result()
+        except CancelledError:
+            raise StoreClosed() from None
+
+    # On the writer's own thread.
+
+    def _serve(self) -> None:
+        while True:
+            batch, more = self._take()
+            for group in _groups(batch):
+                self._commit(group)
+            if not more:
+                return
+
+    def _take(self) -> tuple[list[_Queued], bool]:
+        """What waits, at least one; False with it when the thread is to end."""
+        taken: list[_Queued] = []
+        item = self._queue.get()
+        while item is not None:
+            if item.future.set_running_or_notify_cancel():
+                taken.append(item)
+            if len(taken) >= MOST:
+                break
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        self._store.stats.queue_length = self._queue.qsize()
+        return taken, item is not None
+
+    def _commit(self, group: list[_Queued]) -> None:
+        """Runs the group in one transaction and answers its callers; halves it when it fails."""
+        started = time.perf_counter()
+        try:
+            outcomes = self._run(group)
+        except Exception as error:  # noqa: BLE001 - the writer loop survives anything and tells the callers
+            self._store.stats.failed_groups += 1
+            self._failed(group, error)
+            return
+        stats = self._store.stats
+        stats.groups += 1
+        stats.group_rows += len(group)
+        stats.commit_seconds += time.perf_counter() - started
+        for queued, outcome in zip(group, outcomes, strict=True):
+            _answer(queued.future, outcome)
+
+    def _failed(self, group: list[_Queued], error: Exception) -> None:
+        if len(group) > 1 and not isinstance(error, duckdb.FatalException):
+            middle = len(group) // 2
+            self._commit(group[:middle])
+            self._commit(group[middle:])
+            return
+        for queued in group:
+            _answer(queued.future, _told(queued.work, error))
+
+    def _run(self, group: list[_Queued]) -> list[Any]:
+        with self._store.transaction() as transaction:
+            first = group[0].work
+            if callable(first):
+                return [first(transaction)]
+            outcomes = self._run_rows(transaction, [queued.work for queued in group])
+            transaction.entries = [o for o in outcomes if isinstance(o, Entry)]
+        self._store.stats.rows_written += len(transaction.entries)
+        return outcomes
+
+    def _run_rows(self, transaction: "Transaction", rows: list[Any]) -> list[Any]:
+        outcomes: list[Any] = []
+        for _, run in groupby(rows, key=lambda row: row.batch):
+            writes = list(run)
+            if self._store.table(writes[0].schema.name).schema is not writes[0].schema:
+                outcomes += [SchemaMoved(table=writes[0].schema.name)] * len(writes)
+            else:
+                outcomes += writes[0].run(transaction, writes)
+        return outcomes
+
+
+def _groups(batch: list[_Queued]) -> Iterator[list[_Queued]]:
+    """Rows that follow each other together, everything else alone."""
+    for is_alone, run in groupby(batch, key=lambda queued: callable(queued.work)):
+        if is_alone:
+            yield from ([queued] for queued in run)
+        else:
+            yield list(run)
+
+
+def _answer(future: Future[Any], outcome: Any) -> None:
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def _told(work: Any, error: Exception) -> Exception:
+    """A duplicate key as the caller should read it; anything else as it is."""
+    if isinstance(error, DuplicateSeen) and not callable(work):
+        columns, _, values = error.pairs.partition(": ")
+        return DuplicateKey(table=work.schema.name, columns=columns or "key", values=values or "the one given")
+    return error
+
+
+def _log_failure(future: Future[Any]) -> None:
+    if error := future.exception():
+        log.warning("a write in the background failed", exc_info=error)

@@ -1,0 +1,97 @@
+"""JSON documents without loss: every number keeps its digits, and what no database could keep is refused."""
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+MAX_DEPTH = 50  # levels of lists and objects
+MAX_VALUES = 1_000_000
+MAX_EXPONENT = 5_000  # A number's power of ten; beyond it the digits would fill the memory.
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+
+
+class NotJson(ValueError):
+    """The text is no JSON document; its own text says why."""
+
+
+def read(text: str | bytes) -> Any:
+    """The document in a JSON text, its decimal numbers as Decimal. Raises NotJson; a key given twice is refused too."""
+    try:
+        return json.loads(text, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+    except NotJson:
+        raise
+    except RecursionError:
+        raise NotJson(f"it is nested more than {MAX_DEPTH} deep") from None
+    except ValueError:
+        raise NotJson("it is not JSON") from None
+
+
+def write(value: object) -> str:
+    """The compact JSON text of plain JSON values and Decimals, exactly. Raises NotJson for NaN and what is no JSON value."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_scalar(str(key))}:{write(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(write, value)) + "]"
+    if isinstance(value, Decimal) and value.is_finite():
+        return str(value)
+    return _scalar(value)
+
+
+def trouble(value: object) -> str | None:
+    """Why a parsed JSON value cannot be kept (too deep, too large, text that is no text), or None."""
+    for count, (depth, item) in enumerate(_walk(value)):
+        if depth > MAX_DEPTH:
+            return f"it is nested more than {MAX_DEPTH} deep"
+        if count > MAX_VALUES:
+            return f"it has more than {MAX_VALUES} values"
+        if isinstance(item, str) and (reason := _text_trouble(item)):
+            return reason
+    return None
+
+
+def _walk(value: object) -> Iterator[tuple[int, object]]:
+    """Every value and key with its depth; without recursion, so that no nesting can stop it."""
+    waiting = [(0, value)]
+    while waiting:
+        depth, item = waiting.pop()
+        yield depth, item
+        if depth > MAX_DEPTH:
+            continue
+        if isinstance(item, dict):
+            waiting += [(depth + 1, inner) for pair in item.items() for inner in pair]
+        elif isinstance(item, list | tuple):
+            waiting += [(depth + 1, inner) for inner in item]
+
+
+def _text_trouble(text: str) -> str | None:
+    found = _UNKEPT.search(text)
+    if not found:
+        return None
+    return "a text in it has a NUL character" if found[0] == "\0" else "a text in it has half a surrogate pair"
+
+
+def _scalar(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        raise NotJson("it has a value that JSON cannot write") from None
+
+
+def _exact(text: str) -> Decimal:
+    exponent = text.lower().partition("e")[2]
+    if len(exponent) > 6 or abs(int(exponent or 0)) > MAX_EXPONENT:
+        raise NotJson(f"it has a number beyond 10 to the {MAX_EXPONENT}")
+    return Decimal(text)
+
+
+def _refuse_constant(name: str) -> None:
+    raise NotJson(f"it has {name}, which JSON does not know")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise NotJson("an object in it gives one key twice")
+    return found

@@ -1,0 +1,289 @@
+"""What each table should be, by the order of trust: the live server, else its last good snapshot, else an error."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from schema_registry import documents
+from schema_registry.errors import DocumentRefused, MockRefused, NoSnapshot, OntologyUnavailable, Problem, UnknownSchema, UnknownVersion
+from schema_registry.models import Listing, Snapshot
+from schema_registry.names import normal
+from schema_registry.ontology import Fetched, OntologyClient
+from schema_registry.schema import TableSchema
+from schema_registry.sources.native import check_set, parse_document
+
+LIVE, MOCK, REQUEST = Snapshot.Provenance.LIVE.value, Snapshot.Provenance.MOCK.value, Snapshot.Provenance.REQUEST.value
+CACHED = "cached"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a table should be, from where (live, cached, mock), and how many seconds ago that was last confirmed."""
+
+    schema: TableSchema
+    snapshot: Snapshot
+    provenance: str
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed:
+    """What a refresh brought.
+
+    `listed` are the ids of the ontology's documents; `orphaned` the tables whose document is listed no longer (only where all were
+    asked for; tables that were dropped are among them). Where `shrunk`, the list is shorter by more than half than the last that was accepted: `missing`
+    has the ids that went, nothing was read or recorded, and a person has to accept it. `unavailable` says why the answers are cached.
+    """
+
+    wanted: tuple[Wanted, ...] = ()
+    refused: tuple[DocumentRefused, ...] = ()
+    listed: tuple[str, ...] = ()
+    orphaned: tuple[str, ...] = ()
+    shrunk: bool = False
+    missing: tuple[str, ...] = ()
+    unavailable: OntologyUnavailable | None = None
+
+
+def record(
+    schema: TableSchema, document: object, *, provenance: str, url: str = "", etag: str = "", fetched_at: datetime | None = None
+) -> Snapshot:
+    """Keeps a schema under its table's next number; where its source's last one is the same, only notes that it still stands.
+
+    `document` is the text as it came, or the parsed document; `fetched_at` is in UTC, now where it is left out.
+    """
+    text = document if isinstance(document, str) else documents.write(document)
+    moment = fetched_at or timezone.now()
+    while True:
+        same = _confirmed(schema, provenance, moment)
+        if same:
+            return same
+        try:
+            with transaction.atomic():
+                return _inserted(schema, text, provenance=provenance, url=url, etag=etag, fetched_at=moment)
+        except IntegrityError:
+            continue  # Another thread took the number: it is looked up again.
+
+
+def latest(name: str) -> Snapshot | None:
+    """The last snapshot of a table, wherever it came from."""
+    return _of_table(name).first()
+
+
+def latest_real(name: str) -> Snapshot | None:
+    """The last snapshot of a table that the live server or a person gave, not the mock."""
+    return _of_table(name).exclude(provenance=MOCK).first()
+
+
+def latest_live(name: str) -> Snapshot | None:
+    """The last snapshot of a table that the live server gave."""
+    return _of_table(name).filter(provenance=LIVE).first()
+
+
+def latest_of_each() -> list[Snapshot]:
+    """The last snapshot of every table, by name."""
+    return _last_of_each(*Snapshot.Provenance.values)
+
+
+def versions(name: str) -> list[Snapshot]:
+    """All snapshots of a table, newest first. Raises NoSnapshot."""
+    found = list(_of_table(name))
+    if not found:
+        raise NoSnapshot(table=name)
+    return found
+
+
+def version(name: str, number: int) -> Snapshot:
+    """One snapshot of a table. Raises NoSnapshot and UnknownVersion."""
+    if found := _of_table(name).filter(number=min(number, 2**31 - 1)).first():
+        return found
+    raise UnknownVersion(table=versions(name)[0].table_name, number=number)
+
+
+def refresh(names: Sequence[str] | None = None, client: OntologyClient | None = None, *, accept_shrunk: bool = False) -> Refreshed:
+    """Asks the ontology for all tables, or for some by table name or document id, and records what it says.
+
+    `accept_shrunk` is a person's word that a much shorter list is right. Raises OntologyUnavailable where there is no answer,
+    and UnknownSchema for a name that the ontology does not have.
+    """
+    client = client or OntologyClient.from_settings()
+    listed = client.ids()
+    if names is not None:
+        return _refresh_some(names, client, listed)
+    missing = _missing(client.url, listed)
+    if not accept_shrunk and len(missing) > 0 and _is_shrunk(client.url, listed):
+        return Refreshed(listed=listed, missing=missing, shrunk=True)
+    schemas, fetched, refused = _read(client, listed)
+    wanted, mock_refused = _recorded(schemas, fetched)
+    Listing.objects.update_or_create(url=client.url, defaults={"document_ids": list(listed), "seen_at": timezone.now()})
+    refused = (*refused, *mock_refused)
+    return Refreshed(wanted=wanted, refused=refused, listed=listed, missing=missing, orphaned=_orphaned(client, schemas, refused))
+
+
+def refresh_or_cached(names: Sequence[str] | None = None, client: OntologyClient | None = None) -> Refreshed:
+    """As `refresh`; where the live server gives no answer, the last good snapshots, with the reason in `unavailable`.
+
+    Raises OntologyUnavailable where one of the names, or everything, was never seen.
+    """
+    try:
+        return refresh(names, client)
+    except OntologyUnavailable as failure:
+        snapshots = _last_of_each(LIVE) if names is None else [_cached(name) for name in names]
+        if not all(snapshots) or not snapshots:
+            raise
+        found = tuple(_from_cache(snapshot) for snapshot in snapshots if snapshot)
+        return Refreshed(wanted=found, listed=tuple(w.snapshot.document_id for w in found), unavailable=failure)
+
+
+def wanted(name: str, client: OntologyClient | None = None) -> Wanted:
+    """What one table (by its name or its document's id) should be: live, else the last good snapshot marked cached.
+
+    Raises OntologyUnavailable, UnknownSchema, DocumentRefused, and MockRefused where the mock would stand over a real schema.
+    """
+    answer = refresh_or_cached([name], client)
+    if answer.refused:
+        raise answer.refused[0]
+    return answer.wanted[0]
+
+
+def _refresh_some(names: Sequence[str], client: OntologyClient, listed: tuple[str, ...]) -> Refreshed:
+    """Reads the named documents, and those beside them that could clash; records the named ones only."""
+    schemas, fetched, refused = _read(client, _worth_reading(names, listed))
+    if not all(_found(name, schemas, refused) for name in names):
+        schemas, fetched, refused = _read(client, listed)
+    for name in names:
+        if not _found(name, schemas, refused):
+            raise UnknownSchema(name=name, known=", ".join(sorted(schema.name for schema in schemas)) or "none")
+    asked = tuple(schema for schema in schemas if any(_is_named(name, schema) for name in names))
+    found, mock_refused = _recorded(asked, fetched)
+    stopped = tuple(refusal for refusal in refused if any(_concerns(name, refusal) for name in names))
+    return Refreshed(wanted=found, refused=(*stopped, *mock_refused), listed=listed)
+
+
+def _worth_reading(names: Sequence[str], listed: tuple[str, ...]) -> list[str]:
+    """The listed documents that a name may mean, and those that never made a table yet, for they may make one of the same name."""
+    keys = {_key(name) for name in names}
+    known = dict(Snapshot.objects.filter(document_id__in=listed).order_by("number").values_list("document_id", "table_key"))
+    return [one for one in listed if one in names or known.get(one) in keys or one not in known]
+
+
+def _read(
+    client: OntologyClient, document_ids: Iterable[str]
+) -> tuple[tuple[TableSchema, ...], dict[str, Fetched], tuple[DocumentRefused, ...]]:
+    """The schemas that stand, the documents they came in, and the refusals."""
+    fetched, refused = client.some_documents(document_ids)
+    schemas: list[TableSchema] = []
+    refusals = list(refused)
+    for one in fetched:
+        try:
+            schemas.append(parse_document(one.document, one.document_id))
+        except DocumentRefused as refusal:
+            refusals.append(refusal)
+    standing, clashing = check_set(schemas)
+    return standing, {one.document_id: one for one in fetched}, (*refusals, *clashing)
+
+
+def _recorded(schemas: Iterable[TableSchema], fetched: dict[str, Fetched]) -> tuple[tuple[Wanted, ...], tuple[DocumentRefused, ...]]:
+    """Each schema with its snapshot; a mock schema of a table that has a real one is refused."""
+    found: list[Wanted] = []
+    refused: list[DocumentRefused] = []
+    for schema in schemas:
+        source = fetched[schema.document_id]
+        if source.provenance == MOCK and latest_real(schema.name):
+            problem = Problem("", "mock", "the table has a schema that is no sample")
+            refused.append(MockRefused(table=schema.name, document_id=schema.document_id, problems=(problem,)))
+            continue
+        snapshot = record(schema, source.text, provenance=source.provenance, url=source.url, etag=source.etag, fetched_at=source.fetched_at)
+        found.append(Wanted(schema, snapshot, source.provenance, 0.0))
+    return tuple(found), tuple(refused)
+
+
+def _confirmed(schema: TableSchema, provenance: str, moment: datetime) -> Snapshot | None:
+    """The last snapshot of this source, marked as seen again, if it says the same."""
+    last = _of_table(schema.name).filter(provenance=provenance).first()
+    if last is None or last.fingerprint != schema.fingerprint:
+        return None
+    last.last_seen_at = max(last.last_seen_at, moment)
+    last.save(update_fields=["last_seen_at"])
+    return last
+
+
+def _inserted(schema: TableSchema, text: str, *, provenance: str, url: str, etag: str, fetched_at: datetime) -> Snapshot:
+    key = _key(schema.name)
+    highest = Snapshot.objects.filter(table_key=key).aggregate(last=Max("number"))["last"] or 0
+    return Snapshot.objects.create(
+        table_name=schema.name,
+        table_key=key,
+        number=highest + 1,
+        document_id=schema.document_id,
+        schema=schema.as_json(),
+        document=text,
+        fingerprint=schema.fingerprint,
+        provenance=provenance,
+        url=url,
+        etag=etag,
+        fetched_at=fetched_at,
+        last_seen_at=fetched_at,
+        notes=list(schema.notes),
+    )
+
+
+def _key(name: str) -> str:
+    return normal(name).casefold()
+
+
+def _of_table(name: str):  # noqa: ANN202
+    return Snapshot.objects.filter(table_key=_key(name)).order_by("-number")
+
+
+def _last_of_each(*provenances: str) -> list[Snapshot]:
+    """The last snapshot of every table among those of some provenances."""
+    among = Snapshot.objects.filter(provenance__in=provenances)
+    last = dict(among.order_by("number").values_list("table_key", "id"))
+    return list(among.filter(id__in=last.values()).order_by("table_key"))
+
+
+def _cached(name: str) -> Snapshot | None:
+    return latest_live(name) or Snapshot.objects.filter(document_id=name, provenance=LIVE).order_by("-id").first()
+
+
+def _from_cache(snapshot: Snapshot) -> Wanted:
+    age = (timezone.now() - snapshot.last_seen_at).total_seconds()
+    return Wanted(snapshot.as_schema(), snapshot, CACHED, max(age, 0.0))
+
+
+def _is_named(name: str, schema: TableSchema) -> bool:
+    return name == schema.document_id or _key(name) == schema.name.casefold()
+
+
+def _concerns(name: str, refusal: DocumentRefused) -> bool:
+    """Whether a refused document is the one that a name means, as far as its last good snapshot knows."""
+    return name == refusal.document_id or Snapshot.objects.filter(document_id=refusal.document_id, table_key=_key(name)).exists()
+
+
+def _found(name: str, schemas: Iterable[TableSchema], refused: Iterable[DocumentRefused]) -> bool:
+    return any(_is_named(name, schema) for schema in schemas) or any(_concerns(name, refusal) for refusal in refused)
+
+
+def _listed_before(url: str) -> set[str]:
+    before = Listing.objects.filter(url=url).first()
+    return set(before.document_ids) if before else set()
+
+
+def _missing(url: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(_listed_before(url) - set(listed)))
+
+
+def _is_shrunk(url: str, listed: tuple[str, ...]) -> bool:
+    return len(listed) * 2 < len(_listed_before(url))
+
+
+def _orphaned(client: OntologyClient, schemas: Iterable[TableSchema], refused: Iterable[DocumentRefused]) -> tuple[str, ...]:
+    """Tables that a document once made and none does now; a document that is refused still stands for its table."""
+    made = {schema.name.casefold() for schema in schemas}
+    broken = {refusal.document_id for refusal in refused}
+    known = _last_of_each(MOCK if client.use_mock else LIVE)
+    return tuple(one.table_name for one in known if one.table_key not in made and one.document_id not in broken)
