@@ -104,7 +104,9 @@ def database(name: str, default: Path) -> dict[str, Any]:
         except ValueError:
             config = {}
     if not config.get("ENGINE", "").startswith("django.db.backends.") or not config.get("NAME"):
-        raise ImproperlyConfigured(f"{name}: give a database URL, such as sqlite:///duckspawn.sqlite3 or postgres://user:password@host/name.")
+        raise ImproperlyConfigured(
+            f"{name}: give a database URL, such as sqlite:///duckspawn.sqlite3 or postgres://user:password@host/name."
+        )
     if config["ENGINE"].endswith("sqlite3") and config["NAME"] != ":memory:":
         config["NAME"] = str((BASE_DIR / config["NAME"]).resolve())
     return config

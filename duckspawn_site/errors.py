@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from rest_framework import exceptions as rest
 
+from projects import audit
 from projects import errors as projects
 from schema_registry import errors as registry
 from schema_registry.errors import Problem, SpawnError
@@ -37,9 +38,19 @@ ANSWERS: dict[type[BaseException], Answer] = {
     # What was asked for is not there.
     projects.TableNotFound: Answer(404, "table-not-found", "No such table"),
     projects.RowNotFound: Answer(404, "row-not-found", "No such row"),
+    projects.JobNotFound: Answer(404, "job-not-found", "No such job"),
     registry.UnknownSchema: Answer(404, "unknown-schema", "No such schema"),
+    registry.UnknownVersion: Answer(404, "unknown-version", "No such version"),
+    registry.NoSnapshot: Answer(404, "no-snapshot", "No schema of that name"),
+    registry.DocumentNotFound: Answer(404, "document-not-found", "No such document"),
     # What was sent cannot be taken.
     projects.BadRequest: Answer(400, "bad-request", "The request is not understood"),
+    projects.DocumentNamesOther: Answer(422, "document-names-other", "The document is of another table"),
+    projects.UnknownUser: Answer(422, "unknown-user", "No such user"),
+    projects.NotAllowed: Answer(403, "not-allowed", "You may not do this"),
+    projects.OutcomeRefused: Answer(422, "outcome-refused", "The table was not made so"),
+    projects.HeadRefused: Answer(422, "head-refused", "The file's head does not fit the table"),
+    registry.BadQuery: Answer(400, "bad-request", "The request is not understood"),
     projects.QueryRefused: Answer(400, "query-refused", "The query is refused"),
     projects.RowRefused: Answer(422, "row-refused", "The row breaks the schema"),
     projects.RowsRefused: Answer(422, "rows-refused", "Some rows break the schema"),
@@ -48,11 +59,15 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.DuplicateKey: Answer(409, "duplicate-key", "The key is taken"),
     projects.DuplicateKeys: Answer(409, "duplicate-keys", "Keys are repeated"),
     projects.ChangesRefused: Answer(409, "changes-refused", "The table needs a plan"),
+    projects.SchemaMoved: Answer(409, "schema-moved", "The table changed meanwhile"),
     registry.NamesClash: Answer(409, "names-clash", "Two schemas have one name"),
+    registry.MockRefused: Answer(409, "mock-refused", "The sample ontology never stands over a real schema"),
+    registry.AppendOnly: Answer(409, "append-only", "The audit log is only ever added to"),
     projects.TableReadOnly: Answer(423, "table-read-only", "The table is read-only"),
     projects.TablePinned: Answer(423, "table-pinned", "The table is pinned"),
     projects.ConfirmationMissing: Answer(428, "confirmation-missing", "Confirmation is missing"),
     # It is too much. Memory is 413 like a result too large: the caller can narrow it, and 507 would call the operator.
+    projects.BodyTooLarge: Answer(413, "too-large", "The body is too large"),
     projects.QueryTooLarge: Answer(413, "query-too-large", "The result is too large"),
     projects.OutOfMemory: Answer(413, "out-of-memory", "This needs more memory than there is"),
     projects.QueryTimedOut: Answer(504, "query-timed-out", "The query took too long"),
@@ -114,8 +129,7 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponse 
     request = context["request"]
     if answer.status == HTTPStatus.FORBIDDEN:
         _audit_refusal(request)
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("refused", code=answer.code, exc_info=error)
+    _log(error, answer)
     response = problem(request, answer, detail=_sentence(error, answer), error=error)
     if header := getattr(error, "auth_header", None):
         response.headers["WWW-Authenticate"] = header
@@ -145,8 +159,7 @@ def problem(request: Any, answer: Answer, *, detail: str, error: BaseException |
 def answer_error(request: HttpRequest, error: SpawnError) -> HttpResponse:
     """An error of ours that left a view which is not REST framework's, such as a page of the console."""
     answer = answer_for(error) or INTERNAL
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("refused", code=answer.code, exc_info=error)
+    _log(error, answer)
     return _page_or_problem(request, answer, detail=_sentence(error, answer), error=error)
 
 
@@ -193,6 +206,14 @@ def _page_or_problem(request: HttpRequest, answer: Answer, *, detail: str, error
     return HttpResponse(render_to_string("error.html", words), status=answer.status)
 
 
+def _log(error: BaseException, answer: Answer) -> None:
+    """A fault of ours with its trace, an outage in a line; what callers did wrong is in the line about their request."""
+    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error(answer.code, exc_info=error)
+    elif answer.status > HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning(answer.code, detail=_sentence(error, answer))
+
+
 def _sentence(error: BaseException, answer: Answer) -> str:
     if isinstance(error, rest.ValidationError):
         return "Some values are not accepted; `errors` names each."
@@ -229,7 +250,5 @@ def _escaped(name: object) -> str:
 
 def _audit_refusal(request: Any) -> None:
     """An attempt that was refused for want of a right is in the audit log, with the person who made it."""
-    from duckspawn_site import interim_audit as audit  # noqa: PLC0415
-
     if request.user.is_authenticated:
-        audit.record("refused", request.path, actor=request.user.get_username(), detail={"method": request.method})
+        audit.record("right.refuse", request.path[:300], actor=request.user.get_username(), detail={"method": request.method})

@@ -13,6 +13,7 @@ urlpatterns = [
     path("admin", views.admin),
     path("", include("duckspawn_site.auth.urls")),
     path("", include("monitoring.urls")),
+    path("", include("schema_registry.urls")),
 ]
 
 handler400 = "duckspawn_site.errors.bad_request"

@@ -1,6 +1,6 @@
 """The front door, and what /admin is."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from drf_spectacular.utils import extend_schema
@@ -19,9 +19,7 @@ DOORS = {
     "tokens": "/auth/tokens",
     "tables": "/admin/tables",
 }
-ADMIN = {
-    name: f"/admin/{name}" for name in ("tables", "plans", "sync", "schemas", "drift", "audit", "logging/level")
-}
+ADMIN = {name: f"/admin/{name}" for name in ("tables", "plans", "sync", "schemas", "drift", "audit", "logging/level")}
 
 
 @extend_schema(exclude=True)

@@ -25,6 +25,7 @@ from monitoring.system import standing
 from projects.store.connection import get_store
 from schema_registry.errors import SpawnError
 from schema_registry.models import Snapshot
+from schema_registry.ontology import OntologyClient
 
 TIMEOUT = 5.0  # seconds, for each check
 KEPT = 5.0  # seconds
@@ -135,16 +136,19 @@ class DuckDB:
 class OntologyServer:
     """Asks the ontology server. Without it the tables are served as they are, so its silence is never more than a warning."""
 
-    def run(self) -> str:
-        from schema_registry.ontology import OntologyClient  # noqa: PLC0415
+    patience: float = 2.0  # seconds; whoever asks for our health does not wait for long
 
+    def run(self) -> str:
         if settings.USE_MOCK_ONTO_SERVER:
             return "mock: the sample ontology inside stands in for a server"
         try:
-            OntologyClient.from_settings().health()
+            client = OntologyClient(settings.ONTO_SERVER_URL, timeout=min(settings.ONTO_SERVER_TIMEOUT, self.patience))
+            answer = client.health()
         except SpawnError as error:
-            raise CheckWarned(f"{error} {_newest_snapshot()}") from error
-        return f"{settings.ONTO_SERVER_URL} answers"
+            raise CheckWarned(str(error)) from error
+        if not answer.healthy:
+            raise CheckWarned(f"The ontology server at {client.url} is not well: {answer.detail}. {_newest_snapshot()}")
+        return f"{client.url}: {answer.detail}"
 
 
 def _newest_snapshot() -> str:
@@ -246,7 +250,7 @@ def _find(name: str, check: Check) -> Finding:
     return Finding(status, detail, round(time.perf_counter() - started, 4))
 
 
-_runner = Runner()
+_runner, _vital_runner = Runner(), Runner()
 
 
 def findings() -> dict[str, Finding]:
@@ -254,6 +258,12 @@ def findings() -> dict[str, Finding]:
     return _runner.findings(checks())
 
 
+def is_ready() -> bool:
+    """Whether requests can be served; this asks only what is vital, and so never waits for another server."""
+    return overall(_vital_runner.findings({"database": Database(), "duckdb": DuckDB()})) == HEALTHY
+
+
 def forget_all() -> None:
     """Drops what was found, as a test's end does."""
     _runner.forget()
+    _vital_runner.forget()

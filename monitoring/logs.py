@@ -37,6 +37,13 @@ def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     return orjson.dumps(dict(event), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+class CrashesOnly(logging.Filter):
+    """Lets through what has a trace: every request has its line already, with its status."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
+
+
 def dict_config(level: str) -> dict[str, Any]:
     """The standard library's logging settings: one handler at the root, and everything else goes up to it."""
     formatter = {
@@ -50,13 +57,15 @@ def dict_config(level: str) -> dict[str, Any]:
         ],
     }
     upward: dict[str, Any] = {"handlers": [], "level": "NOTSET", "propagate": True}
+    loggers = dict.fromkeys(("django", "django.server", "gunicorn.error"), upward)
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {name: upward for name in ("django", "django.server", "gunicorn.error", "gunicorn.access")},
+        "filters": {"crashes": {"()": CrashesOnly}},
+        "loggers": {**loggers, "django.request": {**upward, "filters": ["crashes"]}},
     }
 
 

@@ -10,3 +10,6 @@ class Operation(models.Model):
         managed = False
         default_permissions = ()
         permissions = [("operate", "Can read metrics and set the log level")]
+
+    def __str__(self) -> str:
+        return "operation"

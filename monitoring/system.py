@@ -50,9 +50,7 @@ def duckdb() -> dict[str, Any]:
     """DuckDB's version, its file and write-ahead log on disk, and the memory that it holds."""
     store = get_store()
     with store.read() as cursor:
-        row = cursor.execute(
-            "SELECT version(), (SELECT sum(memory_usage_bytes) FROM duckdb_memory()), (SELECT sum(temporary_storage_bytes) FROM duckdb_memory())"
-        ).fetchone()
+        row = cursor.execute("SELECT version(), sum(memory_usage_bytes), sum(temporary_storage_bytes) FROM duckdb_memory()").fetchone()
     version, used, spilled = row or ("", 0, 0)
     return {
         "version": version,

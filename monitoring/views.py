@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring import checks, logs, system
-from duckspawn_site import interim_audit as audit
+from projects import audit
 from schema_registry.rights import OPERATE, READ_ROWS, HasRight, allows
 
 FINDING = inline_serializer(
@@ -36,6 +36,10 @@ HEALTH = inline_serializer(
         "timestamp": serializers.DateTimeField(),
         "checks": serializers.DictField(child=FINDING),
     },
+)
+MEASURES = inline_serializer(
+    "SystemMetrics",
+    {part: serializers.DictField(child=serializers.JSONField()) for part in ("cpu", "memory", "disk", "process", "duckdb")},
 )
 
 
@@ -78,7 +82,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 def ready(request: HttpRequest) -> HttpResponse:
     """Whether requests can be served: Django's database and DuckDB both answer."""
-    well = checks.overall(checks.findings()) != checks.UNHEALTHY
+    well = checks.is_ready()
     return JsonResponse({"status": "ready" if well else "not ready"}, status=200 if well else 503)
 
 
@@ -88,7 +92,7 @@ class SystemMetrics(APIView):
     permission_classes = [HasRight]
     rights = {"GET": OPERATE}
 
-    @extend_schema(operation_id="system_metrics", responses=serializers.DictField(child=serializers.DictField()))
+    @extend_schema(operation_id="system_metrics", responses=MEASURES)
     def get(self, request: Request) -> Response:
         """Processor, memory, disk, this process, and DuckDB: bytes, seconds and percent."""
         return Response(system.measures())
@@ -112,7 +116,7 @@ class LogLevel(APIView):
         asked.is_valid(raise_exception=True)
         before, level = logs.level(), asked.validated_data["level"]
         logs.set_level(level)
-        audit.record("log level set", level, actor=request.user.get_username(), detail={"before": before})
+        audit.record("log_level.set", level, actor=request.user.get_username(), detail={"before": before})
         return Response({"level": level})
 
 

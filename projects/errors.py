@@ -31,6 +31,10 @@ class RowsRefused(ProjectsError):
     rejects: list[dict]
 
 
+class HeadRefused(ProjectsError):
+    """The head of the file does not fit the table {table}; nothing was loaded."""
+
+
 class DuplicateKey(ProjectsError):
     """The table {table} already has a row whose {columns} is {values}."""
 
@@ -43,6 +47,14 @@ class DuplicateKeys(ProjectsError):
 
 class BadRequest(ProjectsError):
     """{detail}"""
+
+
+class DocumentNamesOther(ProjectsError):
+    """The document makes a table named {other}, not {table}; send it to that table, or create it."""
+
+
+class BodyTooLarge(ProjectsError):
+    """The body is larger than {limit} bytes; many rows are sent as text/csv, which has no limit."""
 
 
 class ChangesRefused(ProjectsError):
@@ -111,6 +123,22 @@ class SchemaMoved(ProjectsError):
 
 class OutOfMemory(ProjectsError):
     """This needs more memory than DuckDB was given; narrow it, or raise DUCKDB_MEMORY_LIMIT."""
+
+
+class JobNotFound(ProjectsError):
+    """There is no job {job} that you may see."""
+
+
+class OutcomeRefused(ProjectsError):
+    """{detail}"""
+
+
+class NotAllowed(ProjectsError):
+    """{actor} may not have this done: {kind}."""
+
+
+class UnknownUser(ProjectsError):
+    """There is no active user named {name}."""
 
 
 class JobFailed(ProjectsError):

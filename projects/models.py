@@ -1,10 +1,23 @@
 """What Django's database knows of the tables: history and people. What must agree with a table lives in DuckDB."""
 
+import time
 import uuid
+from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+
+
+@lru_cache(maxsize=1)
+def _read_only_names(second: int) -> frozenset[str]:
+    return frozenset(name.casefold() for name in ManagedTable.objects.filter(read_only=True).values_list("name", flat=True))
+
+
+def is_read_only(name: str) -> bool:
+    """Whether a person made the table's rows read-only; what another process changed is known within a second."""
+    return name.casefold() in _read_only_names(int(time.monotonic()))
 
 
 class ManagedTable(models.Model):
@@ -31,6 +44,10 @@ class ManagedTable(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        _read_only_names.cache_clear()
 
 
 class Job(models.Model):

@@ -130,7 +130,7 @@ def _plain(value: object) -> Any:
     match value:
         case None | bool():
             return value
-        case int() if abs(value) <= _LARGEST:
+        case int() | float() if abs(value) <= _LARGEST:
             return value
         case str():
             return _text(value, 10_000)

@@ -39,6 +39,16 @@ def write(value: object) -> str:
     return _scalar(value)
 
 
+def pretty(value: object, *, indent: str = "\n") -> str:
+    """As `write`, on several lines for people."""
+    deeper = indent + "  "
+    if isinstance(value, dict) and value:
+        return "{" + ",".join(f"{deeper}{_scalar(str(key))}: {pretty(item, indent=deeper)}" for key, item in value.items()) + indent + "}"
+    if isinstance(value, list | tuple) and value:
+        return "[" + ",".join(deeper + pretty(item, indent=deeper) for item in value) + indent + "]"
+    return write(value)
+
+
 def trouble(value: object) -> str | None:
     """Why a parsed JSON value cannot be kept (too deep, too large, text that is no text), or None."""
     for count, (depth, item) in enumerate(_walk(value)):

@@ -21,6 +21,16 @@ def allows(user: Any, token: Any, right: str) -> bool:
     return bool(user and user.is_active and user.has_perm(right) and (token is None or token.allows(right)))
 
 
+def reaches(token: Any, table: str) -> bool:
+    """Whether the token, if there is one, reaches the table."""
+    return token is None or bool(token.allows_table(table))
+
+
+def is_scoped(token: Any) -> bool:
+    """Whether the token reaches some tables only."""
+    return token is not None and bool(token.scopes)
+
+
 class HasRight(BasePermission):
     """Asks for the right that the view's `rights` names for the method; a method it does not name is refused."""
 

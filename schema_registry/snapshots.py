@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from schema_registry import documents
@@ -34,9 +34,10 @@ class Wanted:
 class Refreshed:
     """What a refresh brought.
 
-    `listed` are the ids of the ontology's documents; `orphaned` the tables whose document is listed no longer (only where all were
-    asked for; tables that were dropped are among them). Where `shrunk`, the list is shorter by more than half than the last that was accepted: `missing`
-    has the ids that went, nothing was read or recorded, and a person has to accept it. `unavailable` says why the answers are cached.
+    `listed` are the ids of the ontology's documents. `orphaned` are the tables that no listed document makes any longer, dropped ones
+    among them; it is told only where all tables were asked for. Where `shrunk`, the list is shorter by more than half than the last that
+    was accepted: `missing` has the ids that went, nothing else was read or recorded, and a person has to accept it. `unavailable` says
+    why the answers come from the cache.
     """
 
     wanted: tuple[Wanted, ...] = ()
@@ -61,11 +62,13 @@ def record(
         same = _confirmed(schema, provenance, moment)
         if same:
             return same
+        before = latest(schema.name)
         try:
             with transaction.atomic():
                 return _inserted(schema, text, provenance=provenance, url=url, etag=etag, fetched_at=moment)
         except IntegrityError:
-            continue  # Another thread took the number: it is looked up again.
+            if latest(schema.name) == before:
+                raise  # Not another thread that took the number.
 
 
 def latest(name: str) -> Snapshot | None:
@@ -114,7 +117,7 @@ def refresh(names: Sequence[str] | None = None, client: OntologyClient | None = 
     if names is not None:
         return _refresh_some(names, client, listed)
     missing = _missing(client.url, listed)
-    if not accept_shrunk and len(missing) > 0 and _is_shrunk(client.url, listed):
+    if not accept_shrunk and _is_shrunk(client.url, listed):
         return Refreshed(listed=listed, missing=missing, shrunk=True)
     schemas, fetched, refused = _read(client, listed)
     wanted, mock_refused = _recorded(schemas, fetched)
@@ -144,29 +147,28 @@ def wanted(name: str, client: OntologyClient | None = None) -> Wanted:
     Raises OntologyUnavailable, UnknownSchema, DocumentRefused, and MockRefused where the mock would stand over a real schema.
     """
     answer = refresh_or_cached([name], client)
-    if answer.refused:
-        raise answer.refused[0]
-    return answer.wanted[0]
+    if answer.wanted:
+        return answer.wanted[0]
+    raise answer.refused[0]
 
 
 def _refresh_some(names: Sequence[str], client: OntologyClient, listed: tuple[str, ...]) -> Refreshed:
     """Reads the named documents, and those beside them that could clash; records the named ones only."""
     schemas, fetched, refused = _read(client, _worth_reading(names, listed))
-    if not all(_found(name, schemas, refused) for name in names):
+    if _unmet(names, schemas, refused, fetched):
         schemas, fetched, refused = _read(client, listed)
-    for name in names:
-        if not _found(name, schemas, refused):
-            raise UnknownSchema(name=name, known=", ".join(sorted(schema.name for schema in schemas)) or "none")
+    if unmet := _unmet(names, schemas, refused, fetched):
+        raise UnknownSchema(name=unmet[0], known=", ".join(sorted(schema.name for schema in schemas)) or "none")
     asked = tuple(schema for schema in schemas if any(_is_named(name, schema) for name in names))
     found, mock_refused = _recorded(asked, fetched)
-    stopped = tuple(refusal for refusal in refused if any(_concerns(name, refusal) for name in names))
+    stopped = tuple(refusal for refusal in refused if any(_concerns(name, refusal, fetched) for name in names))
     return Refreshed(wanted=found, refused=(*stopped, *mock_refused), listed=listed)
 
 
 def _worth_reading(names: Sequence[str], listed: tuple[str, ...]) -> list[str]:
     """The listed documents that a name may mean, and those that never made a table yet, for they may make one of the same name."""
     keys = {_key(name) for name in names}
-    known = dict(Snapshot.objects.filter(document_id__in=listed).order_by("number").values_list("document_id", "table_key"))
+    known = dict(Snapshot.objects.filter(document_id__in=listed).order_by("id").values_list("document_id", "table_key"))
     return [one for one in listed if one in names or known.get(one) in keys or one not in known]
 
 
@@ -223,7 +225,7 @@ def _inserted(schema: TableSchema, text: str, *, provenance: str, url: str, etag
         document=text,
         fingerprint=schema.fingerprint,
         provenance=provenance,
-        url=url,
+        url=url[:2000],
         etag=etag,
         fetched_at=fetched_at,
         last_seen_at=fetched_at,
@@ -235,7 +237,7 @@ def _key(name: str) -> str:
     return normal(name).casefold()
 
 
-def _of_table(name: str):  # noqa: ANN202
+def _of_table(name: str) -> QuerySet[Snapshot]:
     return Snapshot.objects.filter(table_key=_key(name)).order_by("-number")
 
 
@@ -259,13 +261,21 @@ def _is_named(name: str, schema: TableSchema) -> bool:
     return name == schema.document_id or _key(name) == schema.name.casefold()
 
 
-def _concerns(name: str, refusal: DocumentRefused) -> bool:
-    """Whether a refused document is the one that a name means, as far as its last good snapshot knows."""
-    return name == refusal.document_id or Snapshot.objects.filter(document_id=refusal.document_id, table_key=_key(name)).exists()
+def _concerns(name: str, refusal: DocumentRefused, fetched: dict[str, Fetched]) -> bool:
+    """Whether a refused document is the one that a name means: by its id, the name it gives itself, or the table it once made."""
+    source = fetched.get(refusal.document_id)
+    said = source.document.get("name") if source and isinstance(source.document, dict) else None
+    if name == refusal.document_id or (isinstance(said, str) and _key(said) == _key(name)):
+        return True
+    return Snapshot.objects.filter(document_id=refusal.document_id, table_key=_key(name)).exists()
 
 
-def _found(name: str, schemas: Iterable[TableSchema], refused: Iterable[DocumentRefused]) -> bool:
-    return any(_is_named(name, schema) for schema in schemas) or any(_concerns(name, refusal) for refusal in refused)
+def _unmet(
+    names: Sequence[str], schemas: Sequence[TableSchema], refused: Sequence[DocumentRefused], fetched: dict[str, Fetched]
+) -> list[str]:
+    """The names that no document means, neither one that stands nor one that is refused."""
+    unmet = [name for name in names if not any(_is_named(name, schema) for schema in schemas)]
+    return [name for name in unmet if not any(_concerns(name, refusal, fetched) for refusal in refused)]
 
 
 def _listed_before(url: str) -> set[str]:

@@ -78,7 +78,10 @@ class _Exchange(threading.Thread):
 
     def _exchange(self) -> Answer:
         with self._over.get(self._url, stream=True, allow_redirects=False, timeout=self._seconds, **self._options) as response:
-            body = response.raw.read(MAX_BYTES + 1, decode_content=False)
+            body = b""
+            # The last, empty read is the one that tells of a body that broke off.
+            while len(body) <= MAX_BYTES and (more := response.raw.read(MAX_BYTES + 1 - len(body), decode_content=False)):
+                body += more
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise requests.exceptions.ContentDecodingError
             return Answer(response.status_code, response.headers, body[:MAX_BYTES], len(body) <= MAX_BYTES)
@@ -154,7 +157,9 @@ def _explained(failure: Exception, seconds: float) -> NoAnswer:
             return NoAnswer("no secure connection could be made, or its certificate is not trusted", again=False)
         case requests.exceptions.ContentDecodingError():
             return NoAnswer("its answer is compressed, which was not asked for", again=False)
-        case requests.ConnectionError() | HTTPError() | OSError() if not isinstance(failure, ValueError):
-            return NoAnswer("nothing answers there, or the connection broke off", again=True)
-        case _:
+        case requests.exceptions.InvalidURL() | requests.exceptions.InvalidSchema():
             return NoAnswer("its address cannot be used", again=False)
+        case ValueError():
+            return NoAnswer("its answer is no HTTP", again=False)
+        case _:
+            return NoAnswer("nothing answers there, or the connection broke off", again=True)

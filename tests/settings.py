@@ -5,6 +5,6 @@ import os
 os.environ["DUCKSPAWN_ENV_FILE"] = os.devnull
 os.environ.setdefault("SECRET_KEY", "only-the-tests-use-this-key-and-nothing-they-keep-outlives-them")
 
-from duckspawn_site.settings import *  # noqa: E402, F403
+from duckspawn_site.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -13,7 +13,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from duckspawn_site.auth import tokens
 from duckspawn_site.auth.models import Token
-from duckspawn_site import interim_audit as audit
+from projects import audit
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -23,32 +23,32 @@ class AuditedAdmin(ModelAdmin):
     """Whatever is changed here is in the audit log, with who changed it."""
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        self._record("added", request, obj)
+        self._record("add", request, obj)
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        self._record("changed", request, obj)
+        self._record("change", request, obj)
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> Any:
         for obj in queryset:
-            self._record("deleted", request, obj)
+            self._record("delete", request, obj)
         return super().log_deletions(request, queryset)
 
     def _record(self, deed: str, request: HttpRequest, obj: Model) -> None:
         kind = str(obj._meta.verbose_name)
-        audit.record(f"{kind} {deed}", str(obj), actor=request.user.get_username(), detail={})
+        audit.record(f"{kind}.{deed}", str(obj), actor=request.user.get_username(), detail={})
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, AuditedAdmin):
+class UserAdmin(DjangoUserAdmin, AuditedAdmin):  # type: ignore[misc]  # Django's stubs name an argument otherwise.
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, AuditedAdmin):
+class GroupAdmin(DjangoGroupAdmin, AuditedAdmin):  # type: ignore[misc]
     pass
 
 

@@ -11,6 +11,7 @@ class AuthConfig(AppConfig):
         """Whatever changes a person, a group or a token forgets what was kept about them."""
         from django.contrib.auth.models import Group, User  # noqa: PLC0415 - Models load before this runs, not before the module.
 
+        import duckspawn_site.auth.openapi  # noqa: F401, PLC0415 - Importing it is what registers it.
         from duckspawn_site.auth.authentication import forget_all  # noqa: PLC0415
         from duckspawn_site.auth.models import Token  # noqa: PLC0415
 

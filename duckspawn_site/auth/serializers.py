@@ -15,7 +15,9 @@ class WishSerializer(serializers.Serializer):
     role = serializers.ChoiceField(choices=list(ROLES), required=False, default="", allow_blank=True)
     scopes = serializers.ListField(child=serializers.CharField(max_length=100), required=False, default=list, max_length=1000)
     name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
-    expires = serializers.CharField(required=False, default=DEFAULT_EXPIRES, help_text="30d, 12h, 45m, or an ISO 8601 duration such as P30D.")
+    expires = serializers.CharField(
+        required=False, default=DEFAULT_EXPIRES, help_text="30d, 12h, 45m, or an ISO 8601 duration such as P30D."
+    )
 
     def validate_expires(self, text: str) -> Any:
         try:
@@ -27,7 +29,7 @@ class WishSerializer(serializers.Serializer):
         """A misspelt `scopes` must not give a token that reaches every table."""
         unknown = sorted(set(self.initial_data) - set(self.fields))
         if unknown:
-            raise serializers.ValidationError({name: "There is no such field." for name in unknown})
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such field."))
         return attrs
 
     def wish(self) -> Wish:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.dateparse import parse_duration
 
 from duckspawn_site.auth.models import Token
-from duckspawn_site import interim_audit as audit
+from projects import audit
 
 LONGEST = timedelta(days=3660)
 DEFAULT_EXPIRES = "30d"
@@ -51,10 +51,8 @@ def _iso(text: str) -> timedelta | None:
 @transaction.atomic
 def create(owner: User, wish: Wish, *, actor: str) -> tuple[Token, str]:
     """Makes a token of the owner's; the second value is its secret, which nothing keeps."""
-    token, secret = Token.objects.create(
-        user=owner, expiry=wish.expires, role=wish.role, scopes=list(wish.scopes), name=wish.name
-    )
-    audit.record("token created", str(token.id), actor=actor, detail=_described(token))
+    token, secret = Token.objects.create(user=owner, expiry=wish.expires, role=wish.role, scopes=list(wish.scopes), name=wish.name)
+    audit.record("token.create", str(token.id), actor=actor, detail=_described(token))
     return token, secret
 
 
@@ -63,7 +61,7 @@ def revoke(token: Token, *, actor: str) -> None:
     """Takes the token away; this process refuses it from now on, another one within seconds."""
     described, object_id = _described(token), str(token.id)
     token.delete()
-    audit.record("token revoked", object_id, actor=actor, detail=described)
+    audit.record("token.revoke", object_id, actor=actor, detail=described)
 
 
 def _described(token: Token) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from projects.errors import DuplicateKeys, ProjectsError, RowsRefused
+from projects.errors import DuplicateKeys, HeadRefused, ProjectsError, RowsRefused
 from projects.fields import Rule, condition, pattern_rule, rules_of
 from projects.store import books, sql
 from projects.store.books import Entry, LiveTable
@@ -61,11 +61,11 @@ class CsvFile:
 
 
 def read_head(schema: TableSchema, path: Path, nulls: Sequence[str] = ()) -> CsvFile:
-    """The file with its head understood. Raises RowsRefused where the head does not fit the table."""
+    """The file with its head understood. Raises HeadRefused where the head does not fit the table."""
     names = _head(schema, path)
     problems = [*_unknown(schema, names), *_repeated(names), *_missing(schema, names)]
     if problems:
-        raise RowsRefused(table=schema.name, rejected="None", rejects=[], problems=tuple(problems))
+        raise HeadRefused(table=schema.name, problems=tuple(problems))
     columns = tuple(c for c in map(schema.column, names) if c)
     return CsvFile(path, columns, ("", *nulls))
 
@@ -79,7 +79,7 @@ def _head(schema: TableSchema, path: Path) -> list[str]:
         rows = []
     if not rows or not rows[0]:
         problem = Problem("/head", "head", "The file has no head: its first line names the columns, in UTF-8, with commas between them.")
-        raise RowsRefused(table=schema.name, rejected="None", rejects=[], problems=(problem,))
+        raise HeadRefused(table=schema.name, problems=(problem,))
     return rows[0]
 
 
@@ -105,10 +105,10 @@ def _missing(schema: TableSchema, names: Sequence[str]) -> Iterator[Problem]:
 def load(store: Store, table: LiveTable, file: CsvFile, *, actor: str, job: str | None = None, dry_run: bool = False) -> Loaded:
     """Loads the file in one transaction. Raises RowsRefused or DuplicateKeys, each naming rows; then nothing was loaded.
 
-    The caller holds the table's lock shared. With a `job`, its id and result are recorded with the rows.
+    The caller holds the table's lock shared. A `job` runs on the measured cursor; its id and result are recorded with the rows.
     """
     try:
-        with store.transaction() as transaction:
+        with store.transaction(store.measured_cursor() if job else None) as transaction:
             inserted = _insert(transaction, table.schema, file)
             loaded = Loaded(inserted)
             if dry_run:
@@ -162,91 +162,72 @@ def _explain(store: Store, schema: TableSchema, file: CsvFile) -> None:
     """Raises RowsRefused or DuplicateKeys that names the rows; returns where the file is not to blame."""
     with store.read() as cursor:
         cursor.execute(f"CREATE TEMP TABLE staged AS SELECT row_number() OVER () AS __row, * FROM {file.relation(collect=True)}")
-        malformed = _malformed(cursor, file)
-        broken = _broken(cursor, schema, file)
-        if malformed or broken:
-            rejects = sorted([*malformed, *broken], key=lambda r: r["row"])
-            raise RowsRefused(table=schema.name, rejected=len({r["row"] for r in rejects}), rejects=rejects[:SHOWN])
-        repeated = [reject for columns in (schema.primary_key, *schema.unique) for reject in _repeats(cursor, schema, file, columns)]
-        if repeated:
-            raise DuplicateKeys(table=schema.name, rejected=len({r["row"] for r in repeated}), rejects=repeated[:SHOWN])
+        cursor.execute('CREATE TEMP TABLE rejected ("row" BIGINT, "column" VARCHAR, "value" VARCHAR, code VARCHAR, reason VARCHAR)')
+        cursor.execute(_malformed(file))
+        for column in file.columns:
+            for statement in _broken(column):
+                cursor.execute(statement)
+        _raise_for(cursor, schema, RowsRefused)
+        for columns in (schema.primary_key, *schema.unique):
+            for statement in _repeats(schema, file, columns):
+                cursor.execute(statement)
+        _raise_for(cursor, schema, DuplicateKeys)
+
+
+def _raise_for(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, error: type[ProjectsError]) -> None:
+    rejected = cursor.execute('SELECT count(DISTINCT "row") FROM rejected').fetchall()[0][0]
+    if rejected:
+        found = cursor.execute(f'SELECT * FROM rejected ORDER BY "row", "column" LIMIT {SHOWN}').fetchall()
+        raise error(table=schema.name, rejected=rejected, rejects=[_reject(*row) for row in found])
 
 
 def _reject(row: int, column: str, value: str | None, code: str, reason: str) -> dict[str, Any]:
     return {"row": row, "column": column, "value": value, "code": code, "reason": reason}
 
 
-def _malformed(cursor: duckdb.DuckDBPyConnection, file: CsvFile) -> list[dict[str, Any]]:
+def _malformed(file: CsvFile) -> str:
     """Records that are no rows at all; DuckDB counts them with the head as the first."""
-    found = cursor.execute("SELECT line - 1, csv_line, error_type, error_message FROM malformed ORDER BY line LIMIT 1000").fetchall()
-    return [_reject(row, "", (text or "")[:200], "malformed", _in_words(kind, len(file.columns))) for row, text, kind, _ in found]
+    counts = f"fields than the {len(file.columns)} of the head"
+    reason = f"""CASE error_type WHEN 'TOO MANY COLUMNS' THEN 'has more {counts}' WHEN 'MISSING COLUMNS' THEN 'has fewer {counts}'
+        WHEN 'UNQUOTED VALUE' THEN 'has a quote that does not close, or text after a closing quote'
+        WHEN 'INVALID ENCODING' THEN 'is not UTF-8' WHEN 'INVALID UNICODE' THEN 'is not UTF-8'
+        WHEN 'LINE SIZE OVER MAXIMUM' THEN 'is longer than {LONGEST_LINE >> 20} MiB' ELSE 'cannot be read as CSV' END"""
+    return f"INSERT INTO rejected SELECT line - 1, '', left(csv_line, 200), 'malformed', {reason} FROM malformed"
 
 
-def _in_words(kind: str, columns: int) -> str:
-    match kind:
-        case "TOO MANY COLUMNS" | "MISSING COLUMNS":
-            return f"has {'more' if kind.startswith('TOO') else 'fewer'} fields than the {columns} of the head"
-        case "UNQUOTED VALUE":
-            return "has a quote that does not close, or text after a closing quote"
-        case "INVALID UNICODE" | "INVALID ENCODING":
-            return "is not UTF-8"
-        case "LINE SIZE OVER MAXIMUM":
-            return f"is longer than {LONGEST_LINE >> 20} MiB"
-    return "cannot be read as CSV"
-
-
-def _broken(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, file: CsvFile) -> list[dict[str, Any]]:
-    """The first fault of each cell that has one, for at most 10,000 cells of a column."""
-    rejects = []
-    for column in file.columns:
-        reasons = _reasons(column)
-        if not reasons:
-            continue
-        name = sql.quote(column.name)
-        cases = " ".join(f"WHEN {broken} THEN {number}" for number, (_, _, broken) in enumerate(reasons))
-        found = cursor.execute(
-            f"SELECT __row, {name}, fault FROM (SELECT __row, {name}, CASE {cases} END AS fault FROM staged) "
-            "WHERE fault IS NOT NULL ORDER BY __row LIMIT 10000"
-        ).fetchall()
-        rejects += [_reject(row, column.name, value, reasons[fault][0], reasons[fault][1]) for row, value, fault in found]
-    return rejects
-
-
-def _reasons(column: ColumnSchema) -> list[tuple[str, str, str]]:
-    """Code, words and the SQL condition of each fault, in the order in which they are asked."""
-    cell = sql.quote(column.name)
-    reasons = []
-    if column.required and not column.generated:
-        reasons.append(("required", "is required", f"{cell} IS NULL"))
-    pattern = pattern_rule(column)
+def _broken(column: ColumnSchema) -> list[str]:
+    """The statement that finds the column's cells with a fault, each with the first rule that it breaks."""
+    cell, pattern = sql.quote(column.name), pattern_rule(column)
+    cases = [f"WHEN {cell} IS NULL THEN {_fault('required', 'is required')}"] if column.required and not column.generated else []
     for rule in (*rules_of(column), *([pattern] if pattern else [])):
-        reasons.append((rule.code, rule.detail, f"{cell} IS NOT NULL AND NOT {condition(column, rule, cell)}"))
-    return reasons
+        cases.append(f"WHEN {cell} IS NOT NULL AND NOT {condition(column, rule, cell)} THEN {_fault(rule.code, rule.detail)}")
+    found = f"SELECT __row, {cell} AS cell, CASE {' '.join(cases)} END AS fault FROM staged"
+    name = sql.literal(column.name)
+    return [f"INSERT INTO rejected SELECT __row, {name}, cell, fault.code, fault.reason FROM ({found}) WHERE fault IS NOT NULL"]
 
 
-def _repeats(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, file: CsvFile, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows whose values for the columns stand in an earlier row of the file, or in the table already."""
-    given = {c.name for c in file.columns}
+def _fault(code: str, reason: str) -> str:
+    return f"{{'code': {sql.literal(code)}, 'reason': {sql.literal(reason)}}}"
+
+
+def _repeats(schema: TableSchema, file: CsvFile, columns: Sequence[str]) -> list[str]:
+    """The statement that finds rows whose values for the columns stand in an earlier row of the file, or in the table already."""
     keys = [c for c in map(schema.column, columns) if c]
-    if not given.issuperset(c.name for c in keys):
+    if not {c.name for c in file.columns}.issuperset(c.name for c in keys):
         return []  # A key that the file does not give is generated: it is never met twice.
     values = {c.name: sql.value_of(c, f"s.{sql.quote(c.name)}") for c in keys}
     by = ", ".join(values.values())
     shown = ", ".join(f"s.{sql.quote(c.name)}" for c in keys)
     same = " AND ".join(f"t.{sql.quote(c.name)} = {values[c.name]}" for c in keys)
     whole = " AND ".join(f"s.{sql.quote(c.name)} IS NOT NULL" for c in keys)
-    rows = cursor.execute(
-        f"SELECT s.__row, first_value(s.__row) OVER (PARTITION BY {by} ORDER BY s.__row) AS earlier, "
-        f"EXISTS (SELECT 1 FROM {sql.table(schema.name)} t WHERE {same}) AS stored, concat_ws(',', {shown}) "
-        f"FROM staged s WHERE {whole} QUALIFY earlier < s.__row OR stored ORDER BY s.__row LIMIT 10000"
-    ).fetchall()
-    return [_repeat(keys, row) for row in rows]
-
-
-def _repeat(keys: Sequence[ColumnSchema], found: Sequence[Any]) -> dict[str, Any]:
-    row, earlier, _, value = found
-    reason = f"row {earlier} of the file has the same" if earlier < row else "the table has it already"
-    return _reject(row, ",".join(c.name for c in keys), value, "duplicate", reason)
+    names = sql.literal(",".join(c.name for c in keys))
+    return [
+        f"INSERT INTO rejected SELECT __row, {names}, concat_ws(',', {shown}), 'duplicate', "
+        "CASE WHEN earlier < __row THEN 'row ' || earlier || ' of the file has the same' ELSE 'the table has it already' END "
+        f"FROM (SELECT s.*, first_value(s.__row) OVER (PARTITION BY {by} ORDER BY s.__row) AS earlier, "
+        f"EXISTS (SELECT 1 FROM {sql.table(schema.name)} t WHERE {same}) AS stored FROM staged s WHERE {whole}) s "
+        "WHERE earlier < __row OR stored"
+    ]
 
 
 # JSON arrays as files of cells.

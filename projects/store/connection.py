@@ -20,6 +20,7 @@ from projects.errors import StoreClosed, StoreDamaged, TableNotFound
 from projects.store import books
 from projects.store.books import Entry, LiveTable
 from projects.store.errors import translated
+from projects.store.locks import TableLocks
 from projects.store.sql import literal
 from projects.store.writer import Writer
 
@@ -64,10 +65,12 @@ class Store:
         self._opening = threading.RLock()
         self._committing = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._measured: duckdb.DuckDBPyConnection | None = None
         self._closed = False
         self._catalogue: dict[str, LiveTable] = {}
         self._seq = 0
         self.writer = Writer(self)
+        self.locks = TableLocks()
         self.generation = 0  # grows whenever the set of tables or a schema changes
 
     @classmethod
@@ -101,6 +104,9 @@ class Store:
         with translated():
             connection = self._connect()
             try:
+                self._measured = connection.cursor()
+                self._measured.execute("SET enable_progress_bar = true")
+                self._measured.execute("SET enable_progress_bar_print = false")
                 self._lock_down(connection)
                 books.prepare(connection)
                 self._catalogue = books.tables(connection)
@@ -143,16 +149,27 @@ class Store:
         self.writer.stop()
         with self._opening:
             self._closed = True
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._forget_connection()
 
     def _forget_connection(self) -> None:
         """After a fatal error DuckDB refuses everything until the file is opened anew; the next use does that."""
         with self._opening:
             if self._connection is not None:
                 self._connection.close()
-                self._connection = None
+                self._connection = self._measured = None
+
+    # Long work.
+
+    def measured_cursor(self) -> duckdb.DuckDBPyConnection:
+        """The one cursor that tells how far it is, for the one job that runs: once locked, no other can be told to."""
+        self.connection()
+        if self._measured is None:
+            raise StoreClosed()
+        return self._measured
+
+    def progress(self) -> float:
+        """How far the measured cursor's statement is, in percent; 0 where it cannot tell."""
+        return max(self._measured.query_progress(), 0.0) if self._measured is not None else 0.0
 
     # Reading.
 
@@ -168,6 +185,11 @@ class Store:
                 raise
             finally:
                 cursor.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process is the owner of the file."""
+        return self._connection is not None
 
     def tables(self) -> list[LiveTable]:
         """The live tables by name."""

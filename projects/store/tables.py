@@ -75,7 +75,9 @@ def create(store: Store, schema: TableSchema, *, version: int, provenance: str, 
     store.writer.alone(work)
 
 
-def alter(store: Store, base: LiveTable, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str) -> None:
+def alter(
+    store: Store, base: LiveTable, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str
+) -> None:
     """Brings the table from `base` to the schema. Raises SchemaMoved where the table has changed since `base` was read.
 
     The caller holds the table's lock alone.
@@ -89,9 +91,7 @@ def alter(store: Store, base: LiveTable, schema: TableSchema, statements: Sequen
     store.writer.alone(work)
 
 
-def _change(
-    transaction: Transaction, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str
-) -> None:
+def _change(transaction: Transaction, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str) -> None:
     for statement in statements:
         transaction.execute(statement)
     found, wanted = shape(transaction.cursor, schema.name), wanted_shape(schema)

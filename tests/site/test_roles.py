@@ -26,7 +26,5 @@ def test_making_the_roles_again_changes_nothing(roles):
 
 
 def test_every_right_of_a_role_is_one_that_a_model_names(roles):
-    named = {
-        f"{model._meta.app_label}.{codename}" for model in apps.get_models() for codename, _ in model._meta.permissions
-    }
+    named = {f"{model._meta.app_label}.{codename}" for model in apps.get_models() for codename, _ in model._meta.permissions}
     assert {right for rights in ROLES.values() for right in rights} <= named

@@ -16,7 +16,9 @@ class Command(BaseCommand):
         parser.add_argument("user", help="the name of the user whose rights it carries")
         parser.add_argument("--role", choices=list(ROLES), default="", help="narrows the token to this role's rights")
         parser.add_argument("--expires", default=tokens.DEFAULT_EXPIRES, help="30d, 12h, 45m or P30D (default: %(default)s)")
-        parser.add_argument("--scope", action="append", default=[], metavar="TABLE", help="narrows the token to this table; may be repeated")
+        parser.add_argument(
+            "--scope", action="append", default=[], metavar="TABLE", help="narrows the token to this table; may be repeated"
+        )
         parser.add_argument("--name", default="", help="what the token is for")
 
     def handle(self, *args: Any, **options: Any) -> None:

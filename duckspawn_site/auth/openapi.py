@@ -1,0 +1,13 @@
+"""How a bearer token is described in OpenAPI."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+
+class BearerToken(OpenApiAuthenticationExtension):
+    target_class = "duckspawn_site.auth.authentication.TokenAuthentication"
+    name = "bearerAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "A token from POST /auth/tokens."}

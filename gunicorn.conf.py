@@ -1,0 +1,53 @@
+"""How gunicorn serves: one worker, because one process owns the DuckDB file, with threads; `manage.py up` starts it."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duckspawn_site.settings")
+
+from django.conf import settings
+from gunicorn.glogging import Logger
+
+from monitoring.logs import dict_config
+
+wsgi_app = "duckspawn_site.wsgi:application"
+bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
+workers = 1
+worker_class = "gthread"
+threads = settings.THREADS
+preload_app = False  # A forked child would inherit an open DuckDB file, and that corrupts it.
+control_socket_disable = True
+
+# With gthread the timeout is about the worker's own loop, never about one request: a long download goes on.
+timeout = 120
+graceful_timeout = 30  # seconds for requests and worker_exit together
+keepalive = 30
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - The heartbeat must not wait for a disk.
+limit_request_line = 8190  # bytes; filters stand in the address
+limit_request_fields = 100
+limit_request_field_size = 8190
+
+
+class QuietLogger(Logger):
+    """Leaves the line about each request to monitoring/middleware.py, which knows the person and the request's id."""
+
+    def access(self, *arguments: Any) -> None:
+        pass
+
+
+logger_class = QuietLogger
+logconfig_dict = dict_config(settings.LOG_LEVEL)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Starts the writer, the jobs and the heartbeat: after the fork, in the process that serves."""
+    from projects.owner import start_owner  # noqa: PLC0415 - Django is set up by now, and not before.
+
+    start_owner()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Lets the running write and job end, and closes the file."""
+    from projects.owner import stop_owner  # noqa: PLC0415
+
+    stop_owner()

@@ -1,0 +1,99 @@
+"""Bodies in and out: what a request sent, read in pieces, and which format it wants back."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from rest_framework.exceptions import NotAcceptable, UnsupportedMediaType
+
+from projects.errors import BadRequest, BodyTooLarge
+from projects.store import sql
+from projects.store.spool import PIECE
+from schema_registry.schema import ColumnSchema
+
+JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+FORMATS = {"json": JSON, "ndjson": NDJSON, "csv": CSV}
+
+
+def pieces(request: HttpRequest) -> Iterator[bytes]:
+    """The body in pieces of at most a MiB; also one that is sent in chunks without a length, which Django does not see."""
+    chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    source = request.META["wsgi.input"] if chunked else request
+    return iter(lambda: source.read(PIECE), b"")
+
+
+def whole(request: HttpRequest) -> bytes:
+    """The whole body. Raises BodyTooLarge beyond DATA_UPLOAD_MAX_MEMORY_SIZE bytes."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    parts, size = [], 0
+    for piece in pieces(request):
+        parts.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise BodyTooLarge(limit=limit)
+    return b"".join(parts)
+
+
+def body_format(request: HttpRequest) -> str:
+    """`json` or `csv`, by the Content-Type. Raises UnsupportedMediaType that names what can be sent."""
+    sent = (request.content_type or JSON).lower()
+    for name, kind in (("json", JSON), ("csv", CSV)):
+        if sent == kind:
+            return name
+    raise UnsupportedMediaType(sent, detail=f"Send {JSON} or {CSV}, not {sent}.")
+
+
+def answer_format(request: HttpRequest) -> str:
+    """`json`, `ndjson` or `csv`, by `?format=` or else by Accept. Raises BadRequest, NotAcceptable."""
+    if asked := request.GET.get("format"):
+        if asked not in FORMATS:
+            raise BadRequest(detail=f"format is one of {', '.join(FORMATS)}, not {asked!r}.")
+        return asked
+    accepted = [part.split(";")[0].strip().lower() for part in request.headers.get("Accept", "*/*").split(",")]
+    for kind in accepted:
+        for name, own in FORMATS.items():
+            if kind in (own, "*/*", own.split("/")[0] + "/*"):
+                return name
+    raise NotAcceptable(f"The rows can be had as {', '.join(FORMATS.values())}.")
+
+
+def json_answer(text: str | bytes, status: int = 200) -> HttpResponse:
+    return HttpResponse(text, content_type=JSON, status=status)
+
+
+def dumped(value: Any) -> bytes:
+    """Plain values as JSON."""
+    return orjson.dumps(value)
+
+
+def json_array(rows: Iterable[str]) -> str:
+    return f"[{','.join(rows)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class LineFormat:
+    """A format with a row a line: the SQL of a line, and the line before the first."""
+
+    kind: str
+    expression: str
+    head: str
+
+
+def line_format(name: str, columns: tuple[ColumnSchema, ...]) -> LineFormat:
+    """How rows of these columns are written as `ndjson` or `csv`."""
+    if name == "ndjson":
+        return LineFormat(NDJSON, sql.row_json(columns), "")
+    names = ",".join(c.name if c.name.isidentifier() else '"' + c.name.replace('"', '""') + '"' for c in columns)
+    return LineFormat(CSV, sql.csv_line(columns), names + "\n")
+
+
+def streamed(lines: Iterator[list[str]], form: LineFormat) -> StreamingHttpResponse:
+    """A whole result as it is read; what fails at its first row still fails as an error of its own."""
+    first = list(itertools.islice(lines, 1))
+    chunks = itertools.chain(first, lines)
+    texts = ("\n".join(chunk) + "\n" for chunk in chunks)
+    return StreamingHttpResponse(itertools.chain([form.head] if form.head else [], texts), content_type=form.kind)

@@ -1,0 +1,127 @@
+"""The owner: the one process that has the DuckDB file open. It says so by a heartbeat, and does the jobs that others leave."""
+
+import logging
+import os
+import threading
+from datetime import datetime, timedelta
+
+from django.db import connections
+from django.utils import timezone
+
+from projects import audit, jobs, sync
+from projects.models import Job, Owner
+from projects.store import spool
+from projects.store.connection import Store, get_store
+from schema_registry import audit as chain
+
+log = logging.getLogger(__name__)
+
+BEAT = 2.0  # seconds between heartbeats
+SILENCE = timedelta(seconds=10)  # after this long without a beat nobody does jobs
+LOOK = 0.3  # seconds between looks for a job
+
+
+class Duties:
+    """The two threads of an owner: the heartbeat, which also opens the file and sets things right, and the jobs."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._ready = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._beat, name="duckspawn-heartbeat", daemon=True),
+            threading.Thread(target=self._work, name="duckspawn-jobs", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ends both threads, a job in the middle of a statement included, then closes the file."""
+        self._ended.set()
+        store = get_store()
+        if store.is_open:
+            store.measured_cursor().interrupt()
+        for thread in self._threads:
+            thread.join(timeout=20)
+        store.close()
+
+    def _beat(self) -> None:
+        started = timezone.now()
+        try:
+            while not self._ended.is_set():
+                self._once(started)
+                self._ended.wait(BEAT)
+            Owner.objects.filter(pid=os.getpid()).delete()
+        finally:
+            connections.close_all()
+
+    def _once(self, started: datetime) -> None:
+        store = get_store()
+        try:
+            if not self._ready.is_set():
+                take_over(store)
+                self._ready.set()
+            Owner.objects.update_or_create(id=1, defaults={"pid": os.getpid(), "started_at": started, "beat_at": timezone.now()})
+            audit.witness(chain.head())
+        except Exception as error:  # noqa: BLE001 - the heartbeat survives anything, and tries again at the next beat
+            log.warning("the store is not ready: %s", error)
+
+    def _work(self) -> None:
+        try:
+            while not self._ended.is_set():
+                if self._ready.wait(LOOK) and not self._next():
+                    self._ended.wait(LOOK)
+        finally:
+            connections.close_all()
+
+    def _next(self) -> bool:
+        try:
+            job = jobs.next_job()
+            if job:
+                jobs.run(get_store(), job)
+        except Exception:  # the loop of jobs survives anything
+            log.exception("the jobs cannot be looked for")
+            return False
+        return job is not None
+
+
+def take_over(store: Store) -> None:
+    """Opens the file, and brings to an end what a killed owner left: half-made files, jobs, records that disagree."""
+    store.connection()
+    spool.sweep(store)
+    mended = sync.reconcile(store)
+    recovered = jobs.recover(store)
+    if mended or recovered:
+        log.info("recovered", extra={"tables": mended, "jobs": [str(job.id) for job in recovered]})
+    if mended:
+        audit.record("tables.recover", ", ".join(mended), actor=jobs.SYSTEM)
+
+
+_duties: Duties | None = None
+
+
+def start_owner() -> None:
+    """Makes this process the owner; gunicorn calls it after the fork."""
+    global _duties  # noqa: PLW0603 - one process, one owner
+    if _duties is None:
+        _duties = Duties()
+        _duties.start()
+
+
+def stop_owner() -> None:
+    """Ends what `start_owner` began, with everything that was accepted written."""
+    global _duties  # noqa: PLW0603
+    if _duties is not None:
+        _duties.stop()
+        _duties = None
+
+
+def is_beating() -> bool:
+    """Whether an owner said within the last ten seconds that it is there."""
+    return Owner.objects.filter(beat_at__gt=timezone.now() - SILENCE).exists()
+
+
+def place_in_queue(job: Job) -> int:
+    """How many jobs are before this one, the running one included."""
+    return Job.objects.filter(state__in=(Job.State.QUEUED, Job.State.RUNNING), created_at__lt=job.created_at).count()

@@ -1,0 +1,221 @@
+"""Rows as people send them: a JSON object is checked against the live schema, then written; every door comes through here."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from projects.errors import BadRequest, RowRefused, SchemaMoved, TableReadOnly
+from projects.fields import NotACell, Rule, cell_of, condition, faults, pattern_rule, same_value
+from projects.models import is_read_only
+from projects.store import rows
+from projects.store.books import Entry, LiveTable
+from projects.store.connection import Store
+from schema_registry.errors import Problem
+from schema_registry.schema import ColumnSchema, TableSchema
+
+TRIES = 5  # a schema that changes between the check and the write more often than this is somebody's mistake
+
+
+def read_json(text: bytes) -> Any:
+    """JSON with every digit kept. Raises BadRequest for what is no JSON, NaN and a name that stands twice included."""
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_object)
+    except _Repeated as repeated:
+        raise BadRequest(detail=f"The body gives {str(repeated)!r} twice.") from repeated
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(detail="The body is not JSON in UTF-8.") from error
+
+
+class _Repeated(Exception):
+    """A name stands twice in one object."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Repeated(next(n for n in names if names.count(n) > 1))
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+# One row in.
+
+
+def create(store: Store, table: str, body: Any, *, actor: str) -> Entry:
+    """A new row; the entry has it as stored. Raises RowRefused, DuplicateKey, TableNotFound, TableReadOnly."""
+    return _write(store, table, lambda live: rows.Create(live.schema, new_cells(store, live.schema, body), actor, live.version))
+
+
+def replace(store: Store, table: str, key_text: str, body: Any, *, actor: str) -> Entry:
+    """The whole row anew but for its key; what is left out takes its default. Raises as `create`, and RowNotFound."""
+
+    def made(live: LiveTable) -> rows.Change:
+        key = read_key(live.schema, key_text)
+        cells = _without_key(live.schema, key, new_cells(store, live.schema, _with_key(live.schema, key, body)))
+        kept = {c.name for c in live.schema.columns if c.generated in ("uuid", "created") and cells.get(c.name) is None}
+        changed = {name: cell for name, cell in _stamped(live.schema, cells).items() if name not in kept}
+        return rows.Change(live.schema, changed, actor, live.version, key, "replace")
+
+    return _write(store, table, made)
+
+
+def patch(store: Store, table: str, key_text: str, body: Any, *, actor: str) -> Entry:
+    """Some columns of a row. Raises as `replace`."""
+
+    def made(live: LiveTable) -> rows.Change:
+        key = read_key(live.schema, key_text)
+        cells = _without_key(live.schema, key, given_cells(store, live.schema, body))
+        return rows.Change(live.schema, _stamped(live.schema, cells), actor, live.version, key, "patch")
+
+    return _write(store, table, made)
+
+
+def delete(store: Store, table: str, key_text: str, *, actor: str) -> Entry:
+    """The end of a row. Raises RowNotFound, TableNotFound, TableReadOnly."""
+    return _write(store, table, lambda live: rows.Delete(live.schema, actor, live.version, read_key(live.schema, key_text)))
+
+
+def _write(store: Store, table: str, made: Callable[[LiveTable], Any]) -> Entry:
+    """Checks the row against the live schema and writes it; again where the schema moved in between."""
+    for _ in range(TRIES):
+        live = store.table(table)
+        check_writable(live.name)
+        try:
+            return store.writer.write(made(live))
+        except SchemaMoved as moved:
+            again = moved
+    raise again
+
+
+def check_writable(table: str) -> None:
+    """Raises TableReadOnly where a person made the table so."""
+    if is_read_only(table):
+        raise TableReadOnly(table=table)
+
+
+def read_key(schema: TableSchema, text: str) -> rows.Key:
+    """The key in a row's address. Raises RowNotFound where it could be no row's."""
+    key = rows.key_cells(text)
+    if len(key) != len(schema.key_columns) or any(faults(_bare(c), cell) for c, cell in zip(schema.key_columns, key, strict=True)):
+        raise rows.RowNotFound(table=schema.name, key=text)
+    return key
+
+
+def _bare(column: ColumnSchema) -> ColumnSchema:
+    return ColumnSchema(name=column.name, type=column.type)
+
+
+def _with_key(schema: TableSchema, key: rows.Key, body: Any) -> Any:
+    """The body with the address's key where it names none, so that it is whole."""
+    if not isinstance(body, dict):
+        return body
+    named = {name.casefold() for name in body}
+    absent = ((c, cell) for c, cell in zip(schema.key_columns, key, strict=True) if c.name.casefold() not in named)
+    return body | {c.name: cell for c, cell in absent}
+
+
+def _without_key(schema: TableSchema, key: rows.Key, cells: rows.Cells) -> dict[str, str | None]:
+    """The cells but for the key. Raises RowRefused where they would change it."""
+    for column, own in zip(schema.key_columns, key, strict=True):
+        given = cells.get(column.name)
+        if column.name in cells and (given is None or not same_value(column, given, own)):
+            detail = f"{column.name} is part of the key, which does not change; delete the row and create it anew."
+            raise RowRefused(table=schema.name, problems=(Problem(f"/{column.name}", "key", detail),))
+    keys = {c.name for c in schema.key_columns}
+    return {name: cell for name, cell in cells.items() if name not in keys}
+
+
+def _stamped(schema: TableSchema, cells: rows.Cells) -> dict[str, str | None]:
+    """The cells with the update time, where anything is written and none was given."""
+    now = datetime.now(UTC)
+    times = {c.name: _now(c, now) for c in schema.columns if c.generated == "updated" and cells.get(c.name) is None}
+    return {**cells, **times} if cells else {}
+
+
+def _now(column: ColumnSchema, now: datetime) -> str:
+    return now.date().isoformat() if column.type.base == "DATE" else now.isoformat().replace("+00:00", "Z")
+
+
+# From JSON to cells.
+
+
+def new_cells(store: Store, schema: TableSchema, body: Any) -> dict[str, str | None]:
+    """Every column's cell of a new row: given, by default, or None for the store to fill. Raises RowRefused."""
+    cells, problems = row_cells(schema, body)
+    _check(store, schema, cells, problems)
+    return cells
+
+
+def row_cells(schema: TableSchema, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
+    """As `new_cells`, with the problems beside it; a row of a load is not `checked` by the rules that DuckDB asks it itself."""
+    given, problems = _read(schema, body, checked=checked)
+    faulty = {p.pointer for p in problems}
+    for column in schema.columns:
+        wanted = column.required and column.default is None and not column.generated
+        if wanted and column.name not in given and f"/{column.name}" not in faulty:
+            problems.append(Problem(f"/{column.name}", "required", f"{column.name} is required."))
+    return {c.name: given.get(c.name, c.default) for c in schema.columns}, problems
+
+
+def given_cells(store: Store, schema: TableSchema, body: Any) -> dict[str, str | None]:
+    """The cells of the columns that the body names. Raises RowRefused."""
+    cells, problems = _read(schema, body)
+    _check(store, schema, cells, problems)
+    return cells
+
+
+def _read(schema: TableSchema, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
+    if not isinstance(body, dict):
+        return {}, [Problem("", "object", f"A row of {schema.name} is a JSON object.")]
+    cells: dict[str, str | None] = {}
+    problems: list[Problem] = []
+    for name, value in body.items():
+        column = schema.column(name)
+        if column is None:
+            problems.append(Problem(f"/{name}", "unknown", f"The table {schema.name} has no column {name}."))
+        elif column.name in cells:
+            problems.append(Problem(f"/{name}", "repeated", f"{column.name} is given twice."))
+        elif problem := _read_cell(column, value, cells, checked):
+            problems.append(problem)
+    return cells, problems
+
+
+def _read_cell(column: ColumnSchema, value: Any, cells: dict[str, str | None], checked: bool) -> Problem | None:
+    if value is None:
+        cells[column.name] = None
+        if column.required and not column.generated:
+            return Problem(f"/{column.name}", "required", f"{column.name} is required, not null.")
+        return None
+    try:
+        cell = cell_of(column, value)
+    except NotACell as reason:
+        return Problem(f"/{column.name}", "type", f"{column.name} {reason}.")
+    cells[column.name] = cell
+    return _problem(column, rule) if checked and (rule := faults(column, cell)) else None
+
+
+def _problem(column: ColumnSchema, rule: Rule) -> Problem:
+    return Problem(f"/{column.name}", rule.code, f"{column.name} {rule.detail}.")
+
+
+def _check(store: Store, schema: TableSchema, cells: Mapping[str, str | None], problems: list[Problem]) -> None:
+    """Raises RowRefused with every problem; the patterns are asked of DuckDB's engine, for only it knows RE2."""
+    problems = [*problems, *(p for p in _patterns(store, schema, cells) if p.pointer not in {q.pointer for q in problems})]
+    if problems:
+        raise RowRefused(table=schema.name, problems=tuple(problems))
+
+
+def _patterns(store: Store, schema: TableSchema, cells: Mapping[str, str | None]) -> list[Problem]:
+    asked = [(c, rule) for c in schema.columns if cells.get(c.name) is not None and (rule := pattern_rule(c))]
+    if not asked:
+        return []
+    conditions = ", ".join(condition(c, rule, f"${n}::VARCHAR") for n, (c, rule) in enumerate(asked, 1))
+    with store.read() as cursor:
+        kept = cursor.execute(f"SELECT {conditions}", [cells[c.name] for c, _ in asked]).fetchall()[0]
+    return [_problem(c, rule) for (c, rule), good in zip(asked, kept, strict=True) if not good]

@@ -1,0 +1,237 @@
+"""Tables, spawning, the query door, jobs: parse, call one function, answer."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from projects import audit, described, exchange, rows, serializers, sync
+from projects.errors import BadRequest, ChangesRefused, JobNotFound, OutcomeRefused
+from projects.models import Job
+from projects.row_views import Reach, actor_of, flag
+from projects.store import query
+from projects.store.connection import get_store
+from projects.sync import Outcome
+from schema_registry import rights
+from schema_registry.rights import HasRight
+
+TABLE_RIGHTS = {
+    "GET": rights.READ_ROWS,
+    "POST": rights.MANAGE_TABLES,
+    "PUT": rights.MANAGE_TABLES,
+    "DELETE": rights.MANAGE_TABLES,
+}
+
+
+ROWS = {"type": "array", "items": {"type": "object"}}
+
+
+class Initialize(APIView):
+    """Spawns every table that the ontology has."""
+
+    permission_classes = [HasRight]
+    rights = {"POST": rights.MANAGE_TABLES}
+
+    @extend_schema(request=None, responses=serializers.Report, operation_id="initialize", tags=["tables"])
+    def post(self, request: Request) -> Response:
+        """Spawn every table that the ontology has, with an outcome for each; tables that are there are brought up to date."""
+        _check_unscoped(request)
+        return Response(sync.spawn(get_store(), actor=actor_of(request)).as_json())
+
+
+class Tables(APIView):
+    """The tables."""
+
+    permission_classes = [HasRight]
+    rights = TABLE_RIGHTS
+
+    @extend_schema(responses=serializers.TableSummary(many=True), operation_id="list_tables", tags=["tables"])
+    def get(self, request: Request) -> Response:
+        """Each live table with its rows, bytes, schema version, source and drift."""
+        visible = [t for t in get_store().tables() if rights.reaches(request.auth, t.name)]
+        start, end = _page(request._request)
+        return Response(described.summaries(get_store(), visible[start:end]))
+
+    @extend_schema(request=serializers.TableRequest, responses=serializers.Report, operation_id="create_tables", tags=["tables"])
+    def post(self, request: Request) -> Response:
+        """Create the table of one schema (`{"schema": "projects"}`), or of all (`{}`); one that was dropped comes back empty."""
+        body = _object(request, {"schema"})
+        _check_unscoped(request)
+        names = [_name(body["schema"])] if "schema" in body else None
+        report = sync.spawn(get_store(), names, actor=actor_of(request), revive=True)
+        if names:
+            _raise_refusal(report.outcomes[0])
+        made = any(o.outcome == "created" for o in report.outcomes)
+        return Response(report.as_json(), status=201 if made else 200)
+
+
+class Table(APIView):
+    """One table."""
+
+    permission_classes = [Reach]
+    rights = TABLE_RIGHTS
+
+    @extend_schema(responses=serializers.TableDetail, operation_id="describe_table", tags=["tables"])
+    def get(self, request: Request, table: str) -> Response:
+        """The table's columns, its live schema, its drift, and the references that do not hold."""
+        return Response(described.detail(get_store(), get_store().table(table)))
+
+    @extend_schema(
+        request=serializers.BringRequest,
+        responses=serializers.PlanAnswer,
+        parameters=[OpenApiParameter("dry_run", OpenApiTypes.BOOL, description="Show the plan and change nothing.")],
+        operation_id="bring_table",
+        tags=["tables"],
+    )
+    def put(self, request: Request, table: str) -> Response:
+        """Bring the table to the ontology's present schema, or to the `schema` that is sent."""
+        body, dry_run = _object(request, {"schema"}), flag(request._request, "dry_run")
+        store, actor = get_store(), actor_of(request)
+        if "schema" in body:
+            outcome = sync.bring_to_document(store, table, body["schema"], actor=actor, dry_run=dry_run)
+        else:
+            outcome = sync.bring_up_to_date(store, table, actor=actor, dry_run=dry_run)
+        return Response({"plan": outcome.plan(actor)})
+
+    @extend_schema(
+        responses=serializers.Dropped,
+        parameters=[OpenApiParameter("confirm", str, required=True, description="The table's name once more.")],
+        operation_id="drop_table",
+        tags=["tables"],
+    )
+    def delete(self, request: Request, table: str) -> Response:
+        """Archive the table as Parquet, then drop it."""
+        archive = sync.drop(get_store(), table, confirm=request.query_params.get("confirm"), actor=actor_of(request))
+        return Response({"table": table, "rows": archive.rows, "archive": archive.path.name, "sha256": archive.sha256})
+
+
+class Query(APIView):
+    """The query door."""
+
+    permission_classes = [HasRight]
+    rights = {"POST": rights.READ_ROWS}
+
+    @extend_schema(
+        request=serializers.QueryRequest,
+        responses={200: {"type": "array", "items": {"type": "object"}}},
+        operation_id="query",
+        tags=["rows"],
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """The rows of one SELECT over the tables, as an array of objects; never cut short."""
+        body = _object(request, {"sql", "params"})
+        statement, parameters = body.get("sql"), body.get("params", [])
+        if not isinstance(statement, str) or not isinstance(parameters, list):
+            raise BadRequest(detail='A query is {"sql": "SELECT ...", "params": []}.')
+        return exchange.json_answer(exchange.json_array(_queried(request, statement, parameters)))
+
+
+def _queried(request: Request, statement: str, parameters: list[Any]) -> Iterable[str]:
+    store = get_store()
+    names = {t.name for t in store.tables() if rights.reaches(request.auth, t.name)}
+    store.stats.queries += 1
+    with store.read() as cursor:
+        return query.run(
+            cursor,
+            statement,
+            parameters,
+            tables=names,
+            timeout=settings.QUERY_TIMEOUT,
+            max_rows=settings.QUERY_MAX_ROWS,
+            max_bytes=settings.QUERY_MAX_BYTES,
+        )
+
+
+class Jobs(APIView):
+    """Jobs: a person's own, or everybody's with the right to."""
+
+    permission_classes = [HasRight]
+    rights = {"GET": rights.READ_ROWS}
+
+    @extend_schema(responses=serializers.JobSerializer(many=True), operation_id="list_jobs", tags=["jobs"])
+    def get(self, request: Request) -> Response:
+        """Jobs, newest first."""
+        start, end = _page(request._request)
+        return Response(serializers.JobSerializer(_visible_jobs(request)[start:end], many=True).data)
+
+
+class OneJob(APIView):
+    """One job."""
+
+    permission_classes = [HasRight]
+    rights = {"GET": rights.READ_ROWS}
+
+    @extend_schema(responses=serializers.JobSerializer, operation_id="get_job", tags=["jobs"])
+    def get(self, request: Request, job: str) -> Response:
+        """One job: its state, how far it is, its result or its error."""
+        found = _visible_jobs(request).filter(id=job).first()
+        if found is None:
+            raise JobNotFound(job=job)
+        return Response(serializers.JobSerializer(found).data)
+
+
+class VerifyAudit(APIView):
+    """The audit log's chain of hashes."""
+
+    permission_classes = [HasRight]
+    rights = {"GET": rights.READ_AUDIT}
+
+    @extend_schema(responses=serializers.VerdictSerializer, operation_id="verify_audit", tags=["audit"])
+    def get(self, request: Request) -> Response:
+        """Whether each entry of the audit log stands as it was written, and the last one that the DuckDB file knows is there."""
+        return Response(serializers.VerdictSerializer(audit.verify()).data)
+
+
+def _visible_jobs(request: Request) -> Any:
+    everybodys = rights.allows(request.user, request.auth, rights.MANAGE_JOBS)
+    return Job.objects.select_related("created_by").filter(**({} if everybodys else {"created_by": request.user}))
+
+
+def _check_unscoped(request: Request) -> None:
+    """A token that reaches some tables only may not do what concerns them all."""
+    if rights.is_scoped(request.auth):
+        raise PermissionDenied("This token reaches some tables only.")
+
+
+def _raise_refusal(outcome: Outcome) -> None:
+    """For one named table, what did not come about is an error, not a line in a report."""
+    if outcome.outcome == "waits":
+        raise ChangesRefused(table=outcome.table, changes=[step.as_json() for step in outcome.steps])
+    if outcome.outcome == "refused":
+        raise OutcomeRefused(detail=outcome.detail)
+
+
+def _object(request: Request, known: set[str]) -> dict[str, Any]:
+    """The body as a JSON object with known names only; no body is an empty one. Raises BadRequest."""
+    sent = exchange.whole(request._request)
+    body = rows.read_json(sent) if sent.strip() else {}
+    if not isinstance(body, dict):
+        raise BadRequest(detail="The body is a JSON object.")
+    if unknown := sorted(set(body) - known):
+        raise BadRequest(detail=f"The body has no place for {', '.join(unknown)}; it takes {', '.join(sorted(known))}.")
+    return body
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise BadRequest(detail="schema is the name of a schema.")
+    return value
+
+
+def _page(request: HttpRequest) -> tuple[int, int]:
+    """Start and end of a page by `limit` (100, at most 10,000) and `offset`. Raises BadRequest."""
+    given = {name: request.GET.get(name, default) for name, default in (("limit", "100"), ("offset", "0"))}
+    unknown = sorted(set(request.GET) - {"limit", "offset"})
+    if unknown:
+        raise BadRequest(detail=f"There is no parameter {', '.join(unknown)} here; there are limit and offset.")
+    for name, lowest, highest in (("limit", 1, 10_000), ("offset", 0, 2**31)):
+        if not (given[name].isascii() and given[name].isdigit() and lowest <= int(given[name][:12]) <= highest):
+            raise BadRequest(detail=f"{name} is a whole number from {lowest} to {highest}, not {given[name]!r}.")
+    return int(given["offset"]), int(given["offset"]) + int(given["limit"])

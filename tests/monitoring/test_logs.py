@@ -1,0 +1,105 @@
+"""The log's lines and its level."""
+
+import io
+import json
+import logging
+
+import pytest
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+
+from monitoring import logs
+from schema_registry.models import AuditEntry
+
+
+@pytest.fixture
+def lines():
+    """The lines that the service's own handler writes, parsed."""
+    handler = next(h for h in logging.root.handlers if isinstance(h.formatter, structlog.stdlib.ProcessorFormatter))
+    kept, handler.stream = handler.stream, io.StringIO()
+    yield lambda: [json.loads(line) for line in handler.stream.getvalue().splitlines()]
+    handler.stream = kept
+
+
+@pytest.fixture(autouse=True)
+def level_as_before():
+    yield
+    logs.set_level(settings.LOG_LEVEL)
+
+
+def test_a_request_has_one_line_with_its_id_and_its_person(lines, roles):
+    root = User.objects.create_superuser("root")
+    client = Client(headers={"X-Request-ID": "abc-1"})
+    client.force_login(root)
+    answer = client.get("/monitoring/live")
+    assert answer.headers["X-Request-ID"] == "abc-1"
+    client.get("/console/?password=hidden")
+    first, second = (line for line in lines() if line["event"] == "request")
+    assert (first["request_id"], first["method"], first["path"], first["status"]) == ("abc-1", "GET", "/monitoring/live", 200)
+    assert first["ms"] >= 0 and first["user"] is None  # This view has no need to know who asks, and nobody looked.
+    assert (second["user"], second["path"]) == ("root", "/console/")
+
+
+def test_the_line_names_the_owner_of_a_token(lines, viewer_client):
+    viewer_client.get("/admin")
+    assert lines()[-1]["user"] == "viewer"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "a\r\nb", "é"])
+def test_an_unsound_request_id_is_replaced(client, given):
+    fresh = client.get("/monitoring/live", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+    assert len(fresh) == 32 and fresh != given
+
+
+def test_a_librarys_line_is_json_with_the_requests_id(lines):
+    with structlog.contextvars.bound_contextvars(request_id="r1"):
+        logging.getLogger("some.library").warning("%s broke", "pump")
+    line = lines()[-1]
+    assert (line["event"], line["level"], line["logger"], line["request_id"]) == ("pump broke", "warning", "some.library", "r1")
+
+
+def test_an_exceptions_trace_is_in_one_line(lines):
+    try:
+        raise ValueError("no")
+    except ValueError:
+        structlog.get_logger("ours").exception("broke")
+    assert "ValueError: no" in lines()[-1]["exception"]
+
+
+def test_secrets_are_not_logged(lines):
+    structlog.get_logger("ours").warning("got Bearer abcdefghijkl", password="hush", url="http://me:hush@host/", api_token="hush")
+    logging.getLogger("urllib3").warning("Authorization: Basic aHVzaDpodXNo from postgres://u:hush@db/x")
+    text = json.dumps(lines())
+    assert "hush" not in text and "abcdefghijkl" not in text and "aHVzaDpodXNo" not in text
+    assert "host" in text
+
+
+def test_the_level_takes_effect_at_once_for_every_logger_and_handler(lines, operator_client):
+    chatty = logging.getLogger("tests.chatty")
+    chatty.setLevel(logging.ERROR)
+    chatty.debug("before")
+    answer = operator_client.post("/admin/logging/level", {"level": "debug"}, format="json")
+    assert (answer.status_code, answer.json()) == (200, {"level": "DEBUG"})
+    chatty.debug("after")
+    structlog.get_logger("ours").debug("ours too")
+    said = [line["event"] for line in lines()]
+    assert "before" not in said and "after" in said and "ours too" in said
+    assert operator_client.get("/admin/logging/level/").json() == {"level": "DEBUG"}
+    operator_client.post("/admin/logging/level", {"level": "ERROR"}, format="json")
+    structlog.get_logger("ours").warning("hushed")
+    assert "hushed" not in [line["event"] for line in lines()]
+
+
+def test_a_change_of_level_is_audited(operator_client):
+    operator_client.post("/admin/logging/level", {"level": "WARNING"}, format="json")
+    entry = AuditEntry.objects.get(action="log_level.set")
+    assert (entry.actor, entry.object, entry.detail) == ("operator", "WARNING", {"before": settings.LOG_LEVEL})
+
+
+def test_a_level_that_is_none_is_refused_with_the_choices(operator_client):
+    answer = operator_client.post("/admin/logging/level", {"level": "loud"}, format="json")
+    fault = answer.json()["errors"][0]
+    assert (answer.status_code, fault["pointer"]) == (422, "/level")
+    assert "DEBUG, INFO, WARNING, ERROR, CRITICAL" in fault["detail"]

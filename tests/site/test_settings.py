@@ -1,0 +1,84 @@
+"""Settings: a bad value stops the start, in one sentence that names it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def manage(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DUCKSPAWN_ENV_FILE": os.devnull,
+        "SECRET_KEY": "the tests have a key that is long and has many letters in it",
+        **settings,
+    }
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "abc"),
+        ("PORT", "70000"),
+        ("PORT", "80.5"),
+        ("THREADS", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("USE_MOCK_ONTO_SERVER", "maybe"),
+        ("ONTO_SERVER_URL", "ftp://x"),
+        ("ONTO_SERVER_URL", "http://host:port"),
+        ("ONTO_SERVER_TIMEOUT", "nan"),
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "postgres://u:hush@host:port/x"),
+        ("DATABASE_URL", "ftp://host/x"),
+        ("BEHIND_TLS", "2"),
+        ("CSRF_TRUSTED_ORIGINS", "example.org"),
+        ("QUERY_TIMEOUT", "-1"),
+    ],
+)
+def test_a_bad_value_stops_the_start_and_is_named(name, value):
+    answer = manage("check", **{name: value})
+    assert answer.returncode != 0
+    assert name in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1 and "Traceback" not in answer.stderr
+    assert "hush" not in answer.stderr
+
+
+def test_behind_tls_the_deployment_check_is_clean():
+    answer = manage("check", "--deploy", "--fail-level", "WARNING", BEHIND_TLS="true")
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_an_empty_value_means_the_default():
+    assert manage("check", PORT="", DATABASE_URL="", ALLOWED_HOSTS="").returncode == 0
+
+
+def test_a_secret_key_is_made_once_and_kept_for_its_owner(tmp_path):
+    settings = {"SECRET_KEY": "", "DATABASE_URL": f"sqlite:///{tmp_path}/site.sqlite3"}
+    ask = ("shell", "--no-imports", "-c", "from django.conf import settings; print(settings.SECRET_KEY)")
+    first, second = manage(*ask, **settings), manage(*ask, **settings)
+    assert first.stdout == second.stdout and len(first.stdout.strip()) > 50
+    assert (tmp_path / "duckspawn.secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_relative_database_is_below_the_projects_folder():
+    ask = ("shell", "--no-imports", "-c", "from django.conf import settings; print(settings.DATABASES['default']['NAME'])")
+    assert manage(*ask, DATABASE_URL="sqlite:///data/site.sqlite3").stdout.strip() == str(ROOT / "data/site.sqlite3")
+
+
+def test_behind_tls_plain_http_is_sent_on_and_https_is_made_to_stay():
+    ask = """
+from django.test import Client
+client = Client(SERVER_NAME="localhost")
+print(client.get("/")["Location"])
+print(client.get("/", headers={"X-Forwarded-Proto": "https"})["Strict-Transport-Security"])
+print(client.get("/monitoring/live").status_code)
+"""
+    answer = manage("shell", "--no-imports", "-c", ask, BEHIND_TLS="true", LOG_LEVEL="ERROR")
+    assert answer.stdout.split() == ["https://localhost/", "max-age=31536000", "200"], answer.stderr
