@@ -53,6 +53,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     registry.BadQuery: Answer(400, "bad-request", "The request is not understood"),
     projects.QueryRefused: Answer(400, "query-refused", "The query is refused"),
     projects.RowRefused: Answer(422, "row-refused", "The row breaks the schema"),
+    projects.PatternRefused: Answer(422, "pattern-refused", "A pattern of the schema cannot be used"),
     projects.RowsRefused: Answer(422, "rows-refused", "Some rows break the schema"),
     registry.DocumentRefused: Answer(422, "document-refused", "The schema document makes no table"),
     # It does not fit what is there now.

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("duckspawn_site.auth.urls")),
     path("", include("monitoring.urls")),
     path("", include("schema_registry.urls")),
+    path("", include("projects.urls")),
 ]
 
 handler400 = "duckspawn_site.errors.bad_request"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
+
 from projects.store import books
 from projects.store.connection import Transaction, get_store
 from schema_registry import audit
@@ -15,7 +17,8 @@ _KEY = "audit_head"
 def record(action: str, object: str, *, actor: str, detail: Mapping[str, Any] | None = None) -> AuditEntry:
     """Adds an entry to the audit log; where this process is the owner, the file keeps its number and hash as well."""
     entry = audit.append(action, object, actor=actor, detail=detail)
-    witness(Head(entry.seq, entry.hash))
+    # An entry that is rolled back must leave no witness behind.
+    transaction.on_commit(lambda: witness(Head(entry.seq, entry.hash)))
     return entry
 
 
@@ -23,12 +26,12 @@ def witness(head: Head) -> None:
     """Keeps the head in the file, in the background; the owner's heartbeat does it for what other processes recorded."""
     store = get_store()
     if store.is_open:
-        store.writer.later(lambda transaction: _keep(transaction, head))
+        store.writer.later(lambda writing: _keep(writing, head))
 
 
-def _keep(transaction: Transaction, head: Head) -> None:
-    if head.seq > _read(books.get(transaction.cursor, _KEY)).seq:
-        books.put(transaction.cursor, _KEY, f"{head.seq} {head.hash}")
+def _keep(writing: Transaction, head: Head) -> None:
+    if head.seq > _read(books.get(writing.cursor, _KEY)).seq:
+        books.put(writing.cursor, _KEY, f"{head.seq} {head.hash}")
 
 
 def _read(kept: str | None) -> Head:

@@ -113,6 +113,10 @@ class StoreTooNew(ProjectsError):
     """The DuckDB file was written by a newer DuckDB Spawn (format {found}, this one knows {known}); start that version."""
 
 
+class PatternRefused(ProjectsError):
+    """The pattern {pattern} of {table}.{column} is no regular expression that RE2 takes; mend it in the ontology."""
+
+
 class SchemaMismatch(ProjectsError):
     """The table {table} did not come out as wanted, so nothing was changed: {reason}."""
 

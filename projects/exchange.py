@@ -1,7 +1,7 @@
 """Bodies in and out: what a request sent, read in pieces, and which format it wants back."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from rest_framework.exceptions import NotAcceptable, UnsupportedMediaType
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
 
 from projects.errors import BadRequest, BodyTooLarge
 from projects.store import sql
@@ -36,6 +38,16 @@ def whole(request: HttpRequest) -> bytes:
         if size > limit:
             raise BodyTooLarge(limit=limit)
     return b"".join(parts)
+
+
+class AnyFormat(BaseContentNegotiation):
+    """Leaves the choice of a format to `answer_format`: rows have more formats than REST framework has renderers."""
+
+    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None) -> tuple[Any, str]:
+        return renderers[0], JSON
 
 
 def body_format(request: HttpRequest) -> str:

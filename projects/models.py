@@ -15,6 +15,11 @@ def _read_only_names(second: int) -> frozenset[str]:
     return frozenset(name.casefold() for name in ManagedTable.objects.filter(read_only=True).values_list("name", flat=True))
 
 
+def forget_read_only() -> None:
+    """Asks the database anew next time."""
+    _read_only_names.cache_clear()
+
+
 def is_read_only(name: str) -> bool:
     """Whether a person made the table's rows read-only; what another process changed is known within a second."""
     return name.casefold() in _read_only_names(int(time.monotonic()))
@@ -47,7 +52,7 @@ class ManagedTable(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
-        _read_only_names.cache_clear()
+        forget_read_only()
 
 
 class Job(models.Model):

@@ -53,6 +53,7 @@ class Rows(APIView):
     """The rows of a table: list them, create one, load many."""
 
     permission_classes = [Reach]
+    content_negotiation_class = exchange.AnyFormat
     rights = ROW_RIGHTS
 
     def get(self, request: Request, table: str) -> HttpResponseBase:
@@ -94,6 +95,7 @@ class Row(APIView):
     """One row of a table, by its key."""
 
     permission_classes = [Reach]
+    content_negotiation_class = exchange.AnyFormat
     rights = ROW_RIGHTS
 
     def get(self, request: Request, table: str, key: str) -> HttpResponse:

@@ -69,9 +69,8 @@ def _scalar(column_type: ColumnType, value: object) -> str:
 
 
 def _item(column_type: ColumnType, text: str) -> str:
-    """A cell as it stands inside a JSON array: numbers, booleans and JSON bare, the rest quoted."""
-    bare = column_type.is_number or column_type.base in ("BOOLEAN", "JSON")
-    return text if bare else documents.write(text)
+    """A cell as it stands inside a JSON array: quoted, for DuckDB reads a bare number of many digits as a double."""
+    return text if column_type.base == "JSON" else documents.write(text)
 
 
 def _number(value: object) -> Decimal:

@@ -134,7 +134,8 @@ class _DryRun(Exception):
 
 def _insert(transaction: Transaction, schema: TableSchema, file: CsvFile) -> int:
     """One statement: every row that breaks a rule, or lacks what is required, makes it fail."""
-    kept = [f"coalesce({condition(c, rule, sql.quote(c.name))}, true)" for c in file.columns for rule in _asked(c)]
+    cells = {c: sql.quote(c.name) for c in file.columns}
+    kept = [f"({cell} IS NULL OR {condition(c, rule, cell)})" for c, cell in cells.items() for rule in _asked(c)]
     guard = f" WHERE CASE WHEN {' AND '.join(kept)} THEN true ELSE error('a rule is broken') END" if kept else ""
     statement = sql.insert(schema, file.relation() + guard, given=file.columns)
     return int(transaction.execute(statement).fetchall()[0][0])

@@ -27,7 +27,14 @@ INTERRUPT_EVERY = 0.05  # seconds between interrupts once the time is over; one 
 
 
 def run(
-    cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any], *, tables: Collection[str], timeout: float, max_rows: int, max_bytes: int
+    cursor: duckdb.DuckDBPyConnection,
+    sql: str,
+    params: Sequence[Any],
+    *,
+    tables: Collection[str],
+    timeout: float,
+    max_rows: int,
+    max_bytes: int,
 ) -> list[str]:
     """The rows of one SELECT, each as the text of a JSON object.
 

@@ -6,52 +6,20 @@ anything is asked; `levenshtein` of two texts of 5,000 characters took 49 s; a c
 one character, since nobody can know; from there on sizes are worked out, and DuckDB's memory limit stands behind.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from projects.errors import QueryRefused
-from projects.store.query_functions import BY_NAME, SMALL, fold
+from projects.store.query_functions import SMALL, fold, words
+from projects.store.query_sizes import KEEPING, MAPPING, MOST_BUILT, REDUCING, Extent, Tree, grown, least
 
-MOST_BUILT = 20_000  # characters and list elements that functions may build for one row, all together
 MOST_BOUND = 20_000  # expressions, once aliases, stars and CTEs are written out
-_CEILING = 10**12  # beyond every bound; keeps the numbers small
 _TABLE_WIDTH = 10  # columns, for a stored table
-
-_REPEATING = frozenset({"repeat", "list_resize", "array_resize"})
-_PADDING = frozenset({"lpad", "rpad"})
-_COUNTING = frozenset({"range", "generate_series"})
-_REPLACING = frozenset({"replace", "regexp_replace", "translate"})
-_JOINING = BY_NAME | {"array_to_string", "list_string_agg"}
-_BUILDING = frozenset({"||", "concat", "concat_ws", "list_concat", "list_cat", "array_concat", "array_cat", "json_object", "json_array"})
-_FORMATTING = frozenset({"format", "printf"})
-_ESCAPING = frozenset({"hex", "to_hex", "bin", "to_binary", "base64", "to_base64", "url_encode", "regexp_escape", "json_quote", "to_json"})
-_ESCAPED = 8  # times longer, at worst: a byte as binary digits
-_MAPPING = frozenset({"list_transform", "list_apply", "array_transform", "array_apply", "apply"})
-_KEEPING = frozenset({"list_filter", "array_filter", "filter"})
-_REDUCING = frozenset({"list_reduce", "array_reduce", "reduce"})
-_QUADRATIC = frozenset({"levenshtein", "damerau_levenshtein", "editdist3", "jaccard", "jaro_similarity", "jaro_winkler_similarity"})
-_CASTS_TO_TEXT = frozenset(
-    "varchar text string char bpchar json blob bytea binary varbinary bit bitstring list array struct row map union".split()
+_CASTS_TO_TEXT = words(
+    """
+varchar text string char bpchar json blob bytea binary varbinary bit bitstring list array struct row map union"""
 )
-
-Tree = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """What one expression comes to: its largest value, what building it takes, and its size for the binder."""
-
-    total: int = 1  # characters or elements of one value
-    item: int = 0  # the same of one element, where it is a list of known length; 0 where it is not
-    built: int = 0  # characters and elements built on the way
-    weight: int = 1  # expressions
-    width: int = 1  # columns it makes, where a star stands in it
-
-    @property
-    def length(self) -> int:
-        return -(-self.total // self.item) if self.item else self.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +76,14 @@ class Bounds:
             columns.append(extent)
             if alias := expression.get("alias"):
                 place = replace(place, aliases={**place.aliases, fold(alias): extent})
-        rest = self._parts({name: part for name, part in node.items() if name not in ("select_list", "from_table", "cte_map", "type")}, place)
+        rest = self._parts(
+            {name: part for name, part in node.items() if name not in ("select_list", "from_table", "cte_map", "type")}, place
+        )
         return Source(
             total=max((c.total for c in columns), default=1),
-            built=_least(source.built + sum(c.built * c.width for c in columns) + rest.built),
-            weight=_least(source.weight + sum(c.weight * c.width for c in columns) + rest.weight * rest.width),
-            width=_least(sum(c.width for c in columns)),
+            built=least(source.built + sum(c.built * c.width for c in columns) + rest.built),
+            weight=least(source.weight + sum(c.weight * c.width for c in columns) + rest.weight * rest.width),
+            width=least(sum(c.width for c in columns)),
         )
 
     def _relation(self, part: Tree, place: Place) -> Source:
@@ -146,7 +116,7 @@ class Bounds:
         inner = replace(place, column=max(place.column, source.total), width=source.width)
         rest = self._parts([part.get("aggregates"), part.get("pivots")], inner)
         width = source.width + rest.weight + sum(len(p.get("entries", ())) for p in part.get("pivots", ()))
-        return Source(max(source.total, rest.total), source.built + rest.built, _least(source.weight + width * rest.weight), _least(width))
+        return Source(max(source.total, rest.total), source.built + rest.built, least(source.weight + width * rest.weight), least(width))
 
     # Expressions.
 
@@ -175,6 +145,8 @@ class Bounds:
                 return replace(_heavier(self._inside(part, place)), total=place.column, width=max(1, place.width))
             case "COMPARISON" | "CONJUNCTION" | "BETWEEN":
                 return replace(_heavier(self._inside(part, place)), total=1, item=0)
+            case "CASE":
+                return self._case(part, place)
             case "CAST":
                 return self._cast(part, place)
             case "OPERATOR":
@@ -184,14 +156,20 @@ class Bounds:
         return _heavier(self._inside(part, place))
 
     def _inside(self, part: Tree, place: Place) -> Extent:
-        return _together([self._parts(inner, place) for name, inner in part.items() if name not in ("qualified_name", "literal", "type_expr")])
+        return _together(
+            [self._parts(inner, place) for name, inner in part.items() if name not in ("qualified_name", "literal", "type_expr")]
+        )
+
+    def _case(self, part: Tree, place: Place) -> Extent:
+        results = [self._parts(result, place) for result in [*(c["then_expr"] for c in part["case_checks"]), part.get("else_expr")]]
+        return replace(_heavier(self._inside(part, place)), total=max(r.total for r in results), item=0)
 
     def _cast(self, part: Tree, place: Place) -> Extent:
         child = self._parts(part["child"], place)
         name = part.get("type_expr", {}).get("type_name", "").lower()
         if name not in _CASTS_TO_TEXT:
             return replace(_heavier(child), total=1, item=0)
-        return replace(_heavier(child), total=_least(2 * child.total), item=2 * child.item)  # a quote becomes two characters
+        return replace(_heavier(child), total=least(2 * child.total), item=2 * child.item)  # a quote becomes two characters
 
     def _operator(self, part: Tree, place: Place) -> Extent:
         children = [self._parts(child, place) for child in part.get("children", ())]
@@ -210,131 +188,30 @@ class Bounds:
         given = [argument["expression"] for argument in part.get("arguments", ())]
         if owner and owner != ["main"]:  # `x.f(y)` is f(x, y)
             given = [{"class": "COLUMN_REF", "column_names": owner}, *given]
-        if name in _MAPPING | _KEEPING | _REDUCING and given:
+        if name in MAPPING | KEEPING | REDUCING and given:
             return self._over_elements(name, given, place)
         arguments = [self._parts(argument, place) for argument in given]
         beside = self._parts({n: p for n, p in part.items() if n not in ("arguments", "qualified_name", "type", "class")}, place)
         whole = _together(arguments)
-        spent = replace(whole, weight=_least(whole.weight + beside.weight + 1), built=_least(whole.built + beside.built), item=0)
-        for names, rule in _RULES:
-            if name in names:
-                return _built(name, spent, rule(name, given, arguments))
-        return replace(spent, total=1) if name in SMALL else spent
+        spent = replace(whole, weight=least(whole.weight + beside.weight + 1), built=least(whole.built + beside.built), item=0)
+        return grown(name, spent, given, arguments) or (replace(spent, total=1) if name in SMALL else spent)
 
     def _over_elements(self, name: str, given: list[Tree], place: Place) -> Extent:
         """A function of a list and a lambda: the lambda is paid for each element."""
         items = self._parts(given[0], place)
         inner = replace(place, column=max(place.column, items.item or items.total))
-        bodies = _together([self._parts(argument.get("expr", argument), inner) for argument in given[1:]])
-        if name in _REDUCING and bodies.total > max(inner.column, items.total):
+        bodies = _together([self._parts(argument["expr"], inner) for argument in given[1:] if argument["class"] == "LAMBDA"])
+        others = _together([self._parts(argument, place) for argument in given[1:] if argument["class"] != "LAMBDA"])
+        if name in REDUCING and bodies.total > max(inner.column, others.total):
             raise QueryRefused(detail=f"{name} may not build texts or lists in a query; array_to_string joins texts.")
-        whole = _together([items, bodies])
-        built = _least(whole.built + items.length * (bodies.built + bodies.total))
+        whole = _together([items, bodies, others])
+        built = least(whole.built + items.length * (bodies.built + bodies.total))
         spent = replace(whole, built=built, weight=whole.weight + 1, item=0)
-        if name in _KEEPING:
+        if name in KEEPING:
             return replace(spent, total=items.total, item=items.item)
-        if name in _MAPPING:
-            return replace(spent, total=_least(items.length * bodies.total), item=bodies.total)
-        return replace(spent, total=_least(items.total * bodies.total))
-
-
-# What functions that build make of their arguments: the largest value, and one element of it (0 where it is no list).
-
-Made = tuple[int, int]
-
-
-def _repeated(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    times = _whole(name, given, 1)
-    return times * max((a.total for a in arguments[::2]), default=1), 0
-
-
-def _padded(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    return max(arguments[0].total if arguments else 1, _whole(name, given, 1)), 0
-
-
-def _counted(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    bounds = [_whole(name, given, n) for n in range(len(given))]
-    start, stop, step = ([0, *bounds, 1] if len(bounds) == 1 else [*bounds, 1])[:3] if bounds else (0, 0, 1)
-    return abs(stop - start) // max(1, abs(step)) + 1, 1
-
-
-def _replaced(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    totals = [a.total for a in arguments[:3:2]]
-    return (totals[0] * totals[1] if len(totals) == 2 else 1), 0
-
-
-def _joined(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    separators = arguments[2:] if name in BY_NAME else arguments[1:]
-    return (arguments[0].total if arguments else 1) * (1 + sum(a.total for a in separators)), 0
-
-
-def _summed(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    separators = arguments[0].total * len(arguments) if name == "concat_ws" and arguments else 0
-    return sum(a.total for a in arguments) + separators, max((a.item for a in arguments), default=0)
-
-
-def _formatted(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    pattern = given[0].get("literal", {}) if given else {}
-    if pattern.get("kind") != "STRING" or re.search(r"\*|\{[^}]*\{|\d{4}", pattern.get("text", "")):
-        raise QueryRefused(detail=f"{name} takes its pattern as text in the query, with widths below 1000.")
-    widths = sum(int(number) for number in re.findall(r"\d+", pattern["text"]))
-    return sum(a.total for a in arguments) + widths, 0
-
-
-def _escaped(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    return _ESCAPED * sum(a.total for a in arguments), 0
-
-
-def _listed(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    return sum(a.total for a in arguments), max((a.total for a in arguments), default=1)
-
-
-def _compared(name: str, given: list[Tree], arguments: list[Extent]) -> Made:
-    product = 1
-    for argument in arguments:
-        product = _least(product * argument.total)
-    if product > MOST_BUILT:
-        raise _too_much(name)
-    return 1, 0
-
-
-_Rule = Callable[[str, list[Tree], list[Extent]], Made]
-_RULES: tuple[tuple[frozenset[str], _Rule], ...] = (
-    (_REPEATING, _repeated),
-    (_PADDING, _padded),
-    (_COUNTING, _counted),
-    (_REPLACING, _replaced),
-    (_JOINING, _joined),
-    (_BUILDING, _summed),
-    (_FORMATTING, _formatted),
-    (_ESCAPING, _escaped),
-    (frozenset({"list_value", "list_pack", "array_value"}), _listed),
-    (_QUADRATIC, _compared),
-)
-
-
-def _built(name: str, spent: Extent, made: Made) -> Extent:
-    total = _least(made[0])
-    if total > MOST_BUILT:
-        raise _too_much(name)
-    return replace(spent, total=max(1, total), item=made[1], built=_least(spent.built + total))
-
-
-def _too_much(name: str) -> QueryRefused:
-    return QueryRefused(detail=f"{name} could build more than {MOST_BUILT} characters or elements for one row.")
-
-
-def _whole(name: str, given: list[Tree], position: int) -> int:
-    """An argument that must be a whole number written in the query."""
-    part = given[position] if position < len(given) else {}
-    sign = 1
-    if part.get("class") == "FUNCTION" and part.get("function_name") == "-" and len(part.get("arguments", ())) == 1:
-        sign, part = -1, part["arguments"][0]["expression"]
-    value = part.get("literal", {})
-    if value.get("kind") != "INTEGER" or not value.get("text", "").isdecimal():
-        hint = " (FROM range(...) and FROM generate_series(...) take any bounds)" if name in _COUNTING else ""
-        raise QueryRefused(detail=f"The size given to {name} must be a whole number written in the query{hint}.")
-    return sign * _least(int(value["text"][:20]))
+        if name in MAPPING:
+            return replace(spent, total=least(items.length * bodies.total), item=bodies.total)
+        return replace(spent, total=least(items.total * bodies.total))
 
 
 def _column(names: list[str], place: Place) -> Extent:
@@ -347,9 +224,9 @@ def _column(names: list[str], place: Place) -> Extent:
 
 def _together(extents: list[Extent]) -> Extent:
     return Extent(
-        total=_least(sum(e.total for e in extents)),
-        built=_least(sum(e.built for e in extents)),
-        weight=_least(sum(e.weight for e in extents)),
+        total=least(sum(e.total for e in extents)),
+        built=least(sum(e.built for e in extents)),
+        weight=least(sum(e.weight for e in extents)),
         width=max((e.width for e in extents), default=1),
     )
 
@@ -361,8 +238,8 @@ def _heavier(extent: Extent) -> Extent:
 def _stacked(sources: list[Source]) -> Source:
     return Source(
         total=max(s.total for s in sources),
-        built=_least(sum(s.built for s in sources)),
-        weight=_least(sum(s.weight for s in sources)),
+        built=least(sum(s.built for s in sources)),
+        weight=least(sum(s.weight for s in sources)),
         width=max(s.width for s in sources),
     )
 
@@ -381,7 +258,3 @@ def _checked(source: Source) -> Source:
     if source.weight > MOST_BOUND or source.width > MOST_BOUND:
         raise QueryRefused(detail=f"The query has more than {MOST_BOUND} expressions, once its aliases, stars and CTEs are written out.")
     return source
-
-
-def _least(number: int) -> int:
-    return min(number, _CEILING)

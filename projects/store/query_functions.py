@@ -2,43 +2,17 @@
 
 Left out on purpose: whatever reads files, settings, variables, sequences or the catalogue (`read_*`, `glob`, `getenv`, `current_setting`,
 `getvariable`, `nextval`, `duckdb_*`, `pg_*`, `version`), runs SQL from a text (`query`, `query_table`, `json_execute_serialized_sql`),
-has an effect (`write_log`, `sleep_ms`, `setseed`), or makes a value of a size that cannot be told from the query (`bitstring`, `approx_top_k`).
+has an effect (`write_log`, `sleep_ms`, `setseed`), or makes a value of a size that cannot be told from the query (`bitstring`,
+`approx_top_k`).
 """
 
-OPERATORS = frozenset(
-    [
-        "+",
-        "-",
-        "*",
-        "/",
-        "//",
-        "%",
-        "**",
-        "^",
-        "&",
-        "|",
-        "<<",
-        ">>",
-        "~",
-        "@",
-        "||",
-        "!__postfix",
-        "~~",
-        "!~~",
-        "~~*",
-        "!~~*",
-        "~~~",
-        "^@",
-        "->>",
-        "->",
-        "@>",
-        "<@",
-        "&&",
-        "<->",
-        "<=>",
-        "<@>",
-    ]
-)
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
+OPERATORS = words("+ - * / // % ** ^ & | << >> ~ @ || !__postfix ~~ !~~ ~~* !~~* ~~~ ^@ ->> @> <@ && <-> <=> <@>")
 
 _MATH = """
 abs acos acosh add asin asinh atan atan2 atanh bin binom bit_count bit_length cbrt ceil ceiling cos cosh cot decimal_division degrees divide
@@ -92,288 +66,50 @@ array_to_json from_json from_json_strict json json_array json_array_length json_
 json_extract_path_text json_extract_string json_keys json_merge_patch json_object json_pretty json_quote json_structure json_transform
 json_transform_strict json_type json_valid json_value row_to_json to_json"""
 
-AGGREGATES = frozenset(
-    [
-        "any_value",
-        "approx_count_distinct",
-        "approx_quantile",
-        "arbitrary",
-        "arg_max",
-        "arg_max_null",
-        "arg_max_nulls_last",
-        "arg_min",
-        "arg_min_null",
-        "arg_min_nulls_last",
-        "argmax",
-        "argmin",
-        "array_agg",
-        "avg",
-        "bit_and",
-        "bit_or",
-        "bit_xor",
-        "bool_and",
-        "bool_or",
-        "corr",
-        "count",
-        "count_if",
-        "count_star",
-        "countif",
-        "covar_pop",
-        "covar_samp",
-        "entropy",
-        "favg",
-        "first",
-        "fsum",
-        "geomean",
-        "geometric_mean",
-        "group_concat",
-        "histogram",
-        "histogram_exact",
-        "json_group_array",
-        "json_group_object",
-        "kahan_sum",
-        "kurtosis",
-        "kurtosis_pop",
-        "last",
-        "list",
-        "listagg",
-        "mad",
-        "max",
-        "max_by",
-        "mean",
-        "median",
-        "min",
-        "min_by",
-        "mode",
-        "percentile_cont",
-        "percentile_disc",
-        "product",
-        "quantile",
-        "quantile_cont",
-        "quantile_disc",
-        "regr_avgx",
-        "regr_avgy",
-        "regr_count",
-        "regr_intercept",
-        "regr_r2",
-        "regr_slope",
-        "regr_sxx",
-        "regr_sxy",
-        "regr_syy",
-        "sem",
-        "skewness",
-        "stddev",
-        "stddev_pop",
-        "stddev_samp",
-        "string_agg",
-        "sum",
-        "sum_no_overflow",
-        "sumkahan",
-        "var_pop",
-        "var_samp",
-        "variance",
-        "wavg",
-        "weighted_avg",
-    ]
+AGGREGATES = words(
+    """
+any_value approx_count_distinct approx_quantile arbitrary arg_max arg_max_null arg_max_nulls_last arg_min arg_min_null
+arg_min_nulls_last argmax argmin array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count count_if count_star countif covar_pop
+covar_samp entropy favg first fsum geomean geometric_mean group_concat histogram histogram_exact json_group_array json_group_object
+kahan_sum kurtosis kurtosis_pop last list listagg mad max max_by mean median min min_by mode product
+quantile quantile_cont quantile_disc regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem
+skewness stddev stddev_pop stddev_samp string_agg sum sum_no_overflow sumkahan var_pop var_samp variance wavg weighted_avg"""
 )
 
-WINDOWS = frozenset(
-    [
-        "cume_dist",
-        "dense_rank",
-        "fill",
-        "first_value",
-        "lag",
-        "last_value",
-        "lead",
-        "nth_value",
-        "ntile",
-        "percent_rank",
-        "rank",
-        "rank_dense",
-        "row_number",
-    ]
+WINDOWS = words(
+    """
+cume_dist dense_rank fill first_value lag last_value lead nth_value ntile percent_rank rank rank_dense row_number"""
 )
 
-FUNCTIONS = OPERATORS | AGGREGATES | WINDOWS | frozenset(f"{_MATH} {_CONDITIONS} {_TEXT} {_TIME} {_LISTS} {_STRUCTS} {_JSON}".split())
+FUNCTIONS = OPERATORS | AGGREGATES | WINDOWS | words(f"{_MATH} {_CONDITIONS} {_TEXT} {_TIME} {_LISTS} {_STRUCTS} {_JSON}")
 
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each"})
 
 # These call the aggregate that their second argument names.
 BY_NAME = frozenset({"aggregate", "array_aggr", "array_aggregate", "list_aggr", "list_aggregate"})
 
-TYPES = frozenset(
-    [
-        "array",
-        "bigint",
-        "bignum",
-        "binary",
-        "bit",
-        "bitstring",
-        "blob",
-        "bool",
-        "boolean",
-        "bpchar",
-        "bytea",
-        "char",
-        "character",
-        "date",
-        "datetime",
-        "dec",
-        "decimal",
-        "double",
-        "float",
-        "float4",
-        "float8",
-        "hugeint",
-        "int",
-        "int1",
-        "int128",
-        "int16",
-        "int2",
-        "int32",
-        "int4",
-        "int64",
-        "int8",
-        "integer",
-        "interval",
-        "json",
-        "list",
-        "logical",
-        "long",
-        "map",
-        "numeric",
-        "real",
-        "row",
-        "short",
-        "signed",
-        "smallint",
-        "string",
-        "struct",
-        "text",
-        "time",
-        "timestamp",
-        "timestamp_ms",
-        "timestamp_ns",
-        "timestamp_s",
-        "timestamp_us",
-        "timestamptz",
-        "timetz",
-        "tinyint",
-        "ubigint",
-        "uhugeint",
-        "uint128",
-        "uint16",
-        "uint32",
-        "uint64",
-        "uint8",
-        "uinteger",
-        "union",
-        "usmallint",
-        "utinyint",
-        "uuid",
-        "varbinary",
-        "varchar",
-        "varint",
-    ]
+TYPES = words(
+    """
+array bigint bignum binary bit bitstring blob bool boolean bpchar bytea char character date datetime dec decimal double float float4
+float8 hugeint int int1 int128 int16 int2 int32 int4 int64 int8 integer interval json list logical long map numeric real row short
+signed smallint string struct text time timestamp timestamp_ms timestamp_ns timestamp_s timestamp_us timestamptz timetz tinyint ubigint
+uhugeint uint128 uint16 uint32 uint64 uint8 uinteger union usmallint utinyint uuid varbinary varchar varint"""
 ) | {"timestamp with time zone", "time with time zone"}
 
 # Of a size that does not depend on the size of what they are given.
 SMALL = (
     (OPERATORS - {"||", "->>"})
-    | frozenset(f"{_MATH} {_TIME}".split())
-    | frozenset(
-        [
-            "ascii",
-            "bit_length",
-            "char_length",
-            "character_length",
-            "contains",
-            "damerau_levenshtein",
-            "editdist3",
-            "ends_with",
-            "format_bytes",
-            "formatreadabledecimalsize",
-            "formatreadablesize",
-            "hamming",
-            "ilike_escape",
-            "instr",
-            "jaccard",
-            "jaro_similarity",
-            "jaro_winkler_similarity",
-            "len",
-            "length",
-            "length_grapheme",
-            "levenshtein",
-            "like_escape",
-            "md5",
-            "md5_number",
-            "md5_number_lower",
-            "md5_number_upper",
-            "mismatches",
-            "not_ilike_escape",
-            "not_like_escape",
-            "octet_length",
-            "ord",
-            "parse_formatted_bytes",
-            "position",
-            "prefix",
-            "regexp_full_match",
-            "regexp_matches",
-            "sha1",
-            "sha256",
-            "starts_with",
-            "strlen",
-            "strpos",
-            "suffix",
-            "to_base",
-            "unicode",
-            "uuid",
-            "gen_random_uuid",
-            "uuidv4",
-            "uuidv7",
-            "typeof",
-            "array_contains",
-            "array_has",
-            "array_has_all",
-            "array_has_any",
-            "array_length",
-            "array_position",
-            "array_unique",
-            "cardinality",
-            "list_avg",
-            "list_contains",
-            "list_count",
-            "list_has",
-            "list_has_all",
-            "list_has_any",
-            "list_indexof",
-            "list_position",
-            "list_sum",
-            "list_unique",
-            "map_contains",
-            "struct_has",
-            "json_array_length",
-            "json_contains",
-            "json_exists",
-            "json_type",
-            "json_valid",
-            "avg",
-            "count",
-            "count_if",
-            "count_star",
-            "countif",
-            "approx_count_distinct",
-            "sum",
-            "stddev",
-            "variance",
-            "row_number",
-            "rank",
-            "dense_rank",
-            "ntile",
-            "percent_rank",
-            "cume_dist",
-        ]
+    | words(f"{_MATH} {_TIME}")
+    | words(
+        """
+ascii bit_length char_length character_length contains damerau_levenshtein editdist3 ends_with format_bytes formatreadabledecimalsize
+formatreadablesize hamming ilike_escape instr jaccard jaro_similarity jaro_winkler_similarity len length length_grapheme levenshtein
+like_escape md5 md5_number md5_number_lower md5_number_upper mismatches not_ilike_escape not_like_escape octet_length ord
+parse_formatted_bytes position prefix regexp_full_match regexp_matches sha1 sha256 starts_with strlen strpos suffix to_base unicode uuid
+gen_random_uuid uuidv4 uuidv7 typeof array_contains array_has array_has_all array_has_any array_length array_position array_unique
+cardinality list_avg list_contains list_count list_has list_has_all list_has_any list_indexof list_position list_sum list_unique
+map_contains struct_has json_array_length json_contains json_exists json_type json_valid avg count count_if count_star countif
+approx_count_distinct sum stddev variance row_number rank dense_rank ntile percent_rank cume_dist"""
     )
 ) - {"greatest", "least", "strftime", "equi_width_bins", "factorial"}
 

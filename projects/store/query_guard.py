@@ -14,7 +14,7 @@ import duckdb
 
 from projects.errors import OutOfMemory, QueryRefused
 from projects.store.query_bounds import Bounds
-from projects.store.query_functions import AGGREGATES, BY_NAME, FUNCTIONS, TABLE_FUNCTIONS, TYPES, fold
+from projects.store.query_functions import AGGREGATES, BY_NAME, FUNCTIONS, TABLE_FUNCTIONS, TYPES, fold, words
 
 LONGEST_SQL = 100_000  # bytes of UTF-8
 DEEPEST_BRACKETS = 100  # DuckDB's parser takes 6 s for 3,000 nested joins, and no interrupt stops it
@@ -32,9 +32,10 @@ _EXPRESSIONS: dict[str, frozenset[str]] = {
     "CONSTANT": frozenset(),
     "FUNCTION": frozenset(),
     "LAMBDA": frozenset(),
-    "OPERATOR": frozenset(
-        """OPERATOR_NOT OPERATOR_IS_NULL OPERATOR_IS_NOT_NULL COMPARE_IN COMPARE_NOT_IN OPERATOR_COALESCE OPERATOR_NULLIF ARRAY_EXTRACT
-        ARRAY_SLICE ARRAY_CONSTRUCTOR STRUCT_EXTRACT GROUPING_FUNCTION OPERATOR_UNPACK OPERATOR_TRY""".split()
+    "OPERATOR": words(
+        """
+OPERATOR_NOT OPERATOR_IS_NULL OPERATOR_IS_NOT_NULL COMPARE_IN COMPARE_NOT_IN OPERATOR_COALESCE OPERATOR_NULLIF ARRAY_EXTRACT ARRAY_SLICE
+ARRAY_CONSTRUCTOR STRUCT_EXTRACT GROUPING_FUNCTION OPERATOR_UNPACK OPERATOR_TRY"""
     ),
     "PARAMETER": frozenset(),
     "POSITIONAL_REFERENCE": frozenset(),
@@ -50,19 +51,19 @@ _MODIFIERS = frozenset(
 )
 # Every name that any part of an allowed tree may have. `pivot_enum` (a type that a hidden statement makes), `show_type`, `returning_list`,
 # `export_state` and the like are missing on purpose.
-_PARTS = frozenset(
+_PARTS = words(
     """
-aggregate_handling aggregates alias aliases arg_orders arguments at_clause case_checks catalog_name child children class collation column
-column_name_alias column_names columns comparison_type condition cte_map cte_name default_expr delim_flipped distinct distinct_on_targets
-duplicate_eliminated_columns else_expr end end_expr entries exclude_clause exclude_list expected_names expected_types expr expression filter
-filter_expr from_table function function_name group_expressions group_sets groups has_ignore_nulls having id identifier ignore_nulls
-include_nulls index input is_implicit is_null is_operator is_percentage join_type key key_targets kind left lhs limit limit_type literal
-lower map materialized method modifiers name named_param_map nearest_approx nearest_count nearest_order_type node null_order offset
-offset_expr order_bys orders partitions path payload_aggregates pivot_expressions pivots qualified_exclude_list qualified_name qualify query
-query_location query_location_length query_node ref_type relation_name rename_list repeatable replace_list right sample sample_rate
-sample_size schema_name seed select_list setop_all setop_type source star_expr start start_expr subquery subquery_type syntax_type table
-table_name text then_expr try_cast type type_expr type_info type_name union_all unit unpivot_names upper using_columns value values
-when_expr where_clause with_ordinality""".split()
+aggregate_handling aggregates alias aliases arg_orders arguments at_clause case_checks catalog_name child children class collation
+column column_name_alias column_names columns comparison_type condition cte_map cte_name default_expr delim_flipped distinct
+distinct_on_targets duplicate_eliminated_columns else_expr end end_expr entries exclude_clause exclude_list expected_names
+expected_types expr expression filter filter_expr from_table function function_name group_expressions group_sets groups has_ignore_nulls
+having id identifier ignore_nulls include_nulls index input is_implicit is_null is_operator is_percentage join_type key key_targets kind
+left lhs limit limit_type literal lower map materialized method modifiers name named_param_map nearest_approx nearest_count
+nearest_order_type node null_order offset offset_expr order_bys orders partitions path payload_aggregates pivot_expressions pivots
+qualified_exclude_list qualified_name qualify query query_location query_location_length query_node ref_type relation_name rename_list
+repeatable replace_list right sample sample_rate sample_size schema_name seed select_list setop_all setop_type source star_expr start
+start_expr subquery subquery_type syntax_type table table_name text then_expr try_cast type type_expr type_info type_name union_all unit
+unpivot_names upper using_columns value values when_expr where_clause with_ordinality"""
 )
 _NAMED = _PARTS | {"schema", "catalog"}  # for what is a function: elsewhere the path alone says
 # Columns of these names that no table has are answered by DuckDB with facts of the server.
@@ -140,7 +141,7 @@ def _tree_of(cursor: duckdb.DuckDBPyConnection, sql: str) -> Tree:
     options = "skip_null := true, skip_empty := true, skip_default := true"
     try:
         row = cursor.execute(f"SELECT json_serialize_sql(?, {options})::VARCHAR", [sql]).fetchone()
-        answer = json.loads(row[0]) if row else {"error": True}
+        answer: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     except RecursionError:
         raise _too_deep() from None
     except duckdb.OutOfMemoryException as error:

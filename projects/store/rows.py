@@ -90,6 +90,8 @@ class Change:
         if before is None:
             return [RowNotFound(table=self.schema.name, key=key_text(self.key))]
         changed = [c for c in self.schema.columns if c.name in self.cells]
+        if not changed:
+            return [_entry(self, self.op, self.key, before=before, after=before)]
         statement = sql.update(self.schema, self.key, changed)
         after = transaction.execute(statement, [self.cells[c.name] for c in changed]).fetchall()[0][0]
         return [_entry(self, self.op, self.key, before=before, after=after)]

@@ -83,8 +83,12 @@ def _printed(column: ColumnSchema, value: str) -> str:
             return f"(replace((({value}) AT TIME ZONE 'UTC')::VARCHAR, ' ', 'T') || 'Z')"
         case "BLOB":
             return f"to_base64({value})"
-        case "FLOAT" | "DOUBLE":
+        case "DECIMAL":  # At its widest it prints every digit of its scale, whatever its size.
+            return f"({value})::DECIMAL(38,{column.type.scale})"
+        case "DOUBLE":
             return f"(CASE WHEN isfinite({value}) THEN {value} END)"
+        case "FLOAT":  # As text it has its own few digits, not those of the double beside it.
+            return f"(CASE WHEN isfinite({value}) THEN ({value})::VARCHAR::DOUBLE END)"
     return value
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from projects.errors import SchemaMismatch, SchemaMoved
+from projects.errors import PatternRefused, SchemaMismatch, SchemaMoved
 from projects.store import books, sql
 from projects.store.archive import Archive, archived
 from projects.store.books import Entry, LiveTable
@@ -92,6 +92,7 @@ def alter(
 
 
 def _change(transaction: Transaction, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str) -> None:
+    _check_patterns(transaction, schema)
     for statement in statements:
         transaction.execute(statement)
     found, wanted = shape(transaction.cursor, schema.name), wanted_shape(schema)
@@ -100,6 +101,16 @@ def _change(transaction: Transaction, schema: TableSchema, statements: Sequence[
     books.put_table(transaction.cursor, schema, version=version, provenance=provenance)
     transaction.entries.append(Entry(table=schema.name, op="schema", actor=actor, schema_version=version))
     transaction.changes_catalogue = True
+
+
+def _check_patterns(transaction: Transaction, schema: TableSchema) -> None:
+    """Raises PatternRefused for a pattern that RE2 does not take, which no row could be asked."""
+    for column in schema.columns:
+        if column.pattern is not None:
+            try:
+                transaction.execute(f"SELECT regexp_matches('', {sql.literal(column.pattern)})").fetchall()
+            except duckdb.InvalidInputException as error:
+                raise PatternRefused(table=schema.name, column=column.name, pattern=column.pattern) from error
 
 
 def _agree(found: Shape, wanted: Shape) -> bool:

@@ -162,7 +162,7 @@ class Writer:
             if callable(first):
                 return [first(transaction)]
             outcomes = self._run_rows(transaction, [queued.work for queued in group])
-            transaction.entries = [o for o in outcomes if isinstance(o, Entry)]
+            transaction.entries = [o for o in outcomes if isinstance(o, Entry) and o.before != o.after]
         self._store.stats.rows_written += len(transaction.entries)
         return outcomes
 

@@ -88,7 +88,7 @@ ATTACKS = [
     "from read_text('/etc/passwd')",
     "from READ_BLOB('/etc/passwd')",
     "from read_parquet('*')",
-    'from "read_json"(\'x\')',
+    "from \"read_json\"('x')",
     "from glob('/*')",
     "from query('select * from _duckspawn.secret')",
     "from query_table('secret')",
@@ -173,7 +173,7 @@ ATTACKS = [
     "select 1 union select getenv('HOME')",
     "select * from projects pivot (max(getenv('HOME')) for name in ('x'))",
     "select cast(getenv('HOME') as varchar)",
-    "select name collate \"de; drop\" from projects",
+    'select name collate "de; drop" from projects',
     "select list_aggregate([1], 'getenv')",
     "select list_aggregate([1], name) from projects",
     # types
@@ -234,7 +234,9 @@ def cursor():
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE projects (id INTEGER, name VARCHAR, amount DECIMAL(20,2), started DATE)")
         connection.execute("CREATE TABLE flights (id INTEGER, project INTEGER)")
-        connection.execute("CREATE SCHEMA _duckspawn; CREATE TABLE _duckspawn.secret AS SELECT 42 AS x; CREATE TABLE hidden AS SELECT 42 AS x")
+        connection.execute(
+            "CREATE SCHEMA _duckspawn; CREATE TABLE _duckspawn.secret AS SELECT 42 AS x; CREATE TABLE hidden AS SELECT 42 AS x"
+        )
         yield connection
 
 

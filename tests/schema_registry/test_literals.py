@@ -85,7 +85,7 @@ def test_what_is_none_of_the_type_is_refused_with_a_reason(kind, value):
 
 def test_a_lists_literal_is_a_json_array():
     text = cell(typed("DECIMAL(5,2)"), [1, Decimal("2.5")], multivalued=True)
-    assert text == "[1.00,2.50]"
+    assert text == '["1.00","2.50"]'
     assert items(typed("DECIMAL(5,2)"), text, multivalued=True) == ["1.00", "2.50"]
     assert cell(typed("VARCHAR"), ['a"', "b"], multivalued=True) == '["a\\"","b"]'
 

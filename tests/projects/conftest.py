@@ -1,0 +1,39 @@
+"""The sample tables in a real DuckDB, without an ontology server."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import schema_registry.mock
+from projects.store import tables
+from projects.store.connection import Store, get_store
+from schema_registry.schema import TableSchema
+from schema_registry.sources.native import parse_document
+
+DOCUMENTS = Path(schema_registry.mock.__file__).parent / "documents"
+WIND_FARM = {"project_name": "Wind farm", "total_amount": 1250000.50, "maturity_years": 20, "expected_tri": 8.25, "dscr": 1.35}
+
+
+def sample(document_id: str) -> TableSchema:
+    return parse_document(json.loads((DOCUMENTS / f"{document_id}.json").read_text()), document_id)
+
+
+def make_table(name: str, columns: list[dict], **more: object) -> TableSchema:
+    """A live table of a document with these columns."""
+    schema = parse_document({"name": name, "columns": columns, **more}, name)
+    tables.create(get_store(), schema, version=1, provenance="live", actor="test")
+    return schema
+
+
+@pytest.fixture
+def store(own_store: Path) -> Store:
+    return get_store()
+
+
+@pytest.fixture
+def projects(store: Store) -> Store:
+    """A store with the sample ontology's three tables."""
+    for document_id in ("project_schema", "portfolio_schema", "portfolio_project_schema"):
+        tables.create(store, sample(document_id), version=1, provenance="mock", actor="test")
+    return store
