@@ -119,6 +119,10 @@ def _number(cell: str) -> int | float:
 
 
 def _is_portable(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
     return _PORTABLE.fullmatch(pattern) is not None
 
 
@@ -180,7 +184,7 @@ def _without(form: Json, *keywords: str) -> Json:
 def component_names(tables: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
     """Each table's component name, in letters that OpenAPI allows; where two would meet, one has part of its hash too."""
     used, names = {name.casefold() for name in taken}, {}
-    for table in tables:
+    for table in sorted(tables, key=str.casefold):
         plain = unicodedata.normalize("NFKD", table).encode("ascii", "ignore").decode()
         name = "".join(part[:1].upper() + part[1:] for part in plain.split("_"))
         if not name[:1].isalpha():

@@ -8,6 +8,7 @@ type that stands in none of them is refused. What a statement may cost before th
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -86,7 +87,7 @@ def read_tree(cursor: duckdb.DuckDBPyConnection, sql: str, tables: Collection[st
     """Checks as `check` does and returns the statement's own text, without what may follow its semicolon."""
     _check_text(sql)
     statement = _one_select(cursor, sql)
-    tree = _tree_of(cursor, statement)
+    tree = _tree_of(statement)
     _Walk(tables).over(tree["node"])
     try:
         Bounds(longest_parameter).check(tree["node"])
@@ -137,10 +138,17 @@ def _without_end(statement: str) -> str:
     return statement.encode()[: ends[0]].decode() if ends else statement
 
 
-def _tree_of(cursor: duckdb.DuckDBPyConnection, sql: str) -> Tree:
+@lru_cache(maxsize=1)
+def _parser() -> duckdb.DuckDBPyConnection:
+    """An empty DuckDB that writes trees in its own form: a file that 1.5 can still read makes its instance write 1.5's."""
+    return duckdb.connect(":memory:", config={"threads": 1, "enable_external_access": False})
+
+
+def _tree_of(sql: str) -> Tree:
     options = "skip_null := true, skip_empty := true, skip_default := true"
     try:
-        row = cursor.execute(f"SELECT json_serialize_sql(?, {options})::VARCHAR", [sql]).fetchone()
+        with _parser().cursor() as parser:
+            row = parser.execute(f"SELECT json_serialize_sql(?, {options})::VARCHAR", [sql]).fetchone()
         answer: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     except RecursionError:
         raise _too_deep() from None

@@ -1,0 +1,200 @@
+"""The API described: one OpenAPI 3.1 document of everything, or of one table; Swagger UI; a table's JSON Schema.
+
+Each answer is made from the live tables, so it is fresh after every schema change. What does not depend on them is
+generated once, and a whole document is kept until the tables change.
+"""
+
+import threading
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
+from drf_spectacular.drainage import warn
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.views import SpectacularSwaggerSplitView
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from projects.errors import BadRequest, StoreHeld
+from projects.row_views import Reach, check_scope
+from projects.shared_documents import PARTS, SECURITY
+from projects.store.connection import Store, get_store
+from projects.table_documents import Json, component_names, components, paths, row_schema
+from schema_registry.errors import SpawnError
+from schema_registry.rights import READ_ROWS, HasRight
+from schema_registry.schema import TableSchema
+
+_making = threading.Lock()  # drf-spectacular's generator is made for one thread
+
+
+class General(SchemaGenerator):
+    """Generates the document without the tables."""
+
+
+def add_tables(result: Json, generator: Any, request: Any, public: bool) -> Json:
+    """drf-spectacular's hook: what every operation shares, and the live tables' paths and components."""
+    _add_shared(result)
+    store = get_store()
+    # Describing the API, which `manage.py check --deploy` does too, does not make the file.
+    if isinstance(generator, General) or not (store.is_open or store.path.exists()):
+        return result
+    try:
+        schemas = [t.schema for t in store.tables()]
+    except StoreHeld as held:
+        warn(f"{held} So the tables are left out.")
+        return result
+    return _with_tables(result, schemas, _names([s.name for s in schemas], result))
+
+
+def _add_shared(result: Json) -> None:
+    """The shared components, and for every operation the answer that any error has."""
+    for kind, parts in PARTS.items():
+        result["components"].setdefault(kind, {}).update(parts)
+    result["security"] = SECURITY
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation["responses"].setdefault("default", {"$ref": "#/components/responses/Problem"})
+
+
+@cache
+def _general() -> Json:
+    return General().get_schema(public=True)
+
+
+def _names(tables: Iterable[str], document: Json) -> dict[str, str]:
+    return component_names(tables, document["components"]["schemas"])
+
+
+def _with_tables(document: Json, schemas: Iterable[TableSchema], names: dict[str, str]) -> Json:
+    """The document and the tables; the one that is given stays as it was."""
+    parts, all_paths = dict(document["components"]["schemas"]), dict(document["paths"])
+    for schema in schemas:
+        parts |= components(schema, names[schema.name])
+        all_paths |= paths(schema, names[schema.name])
+    return document | {"paths": all_paths, "components": document["components"] | {"schemas": parts}}
+
+
+@lru_cache(maxsize=4)
+def _whole(store: Store, generation: int, reached: frozenset[str]) -> bytes:
+    """The general document and the tables that are `reached`. The names are those of all tables, so every reader sees the same."""
+    schemas = [t.schema for t in store.tables()]
+    seen = [s for s in schemas if s.name in reached]
+    return orjson.dumps(_with_tables(_general(), seen, _names([s.name for s in schemas], _general())))
+
+
+def _of_table(store: Store, schema: TableSchema) -> bytes:
+    """The one table and what operations share, under the names that the whole document has."""
+    general = _general()
+    names = _names({schema.name, *(t.name for t in store.tables())}, general)
+    shared = general["components"] | {"schemas": PARTS["schemas"]}
+    return orjson.dumps(_with_tables(general | {"paths": {}, "components": shared}, [schema], names))
+
+
+class Document(APIView):
+    """The OpenAPI document."""
+
+    permission_classes = [HasRight]
+    rights = {"GET": READ_ROWS}
+    renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer]
+
+    @extend_schema(
+        operation_id="openapi",
+        tags=["openapi"],
+        parameters=[OpenApiParameter("table", str, description="Only this table; with no name (`?table=`), everything but the tables.")],
+        responses={(200, "application/json"): OpenApiTypes.OBJECT},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """This document: the whole API with the live tables that you reach, or one table."""
+        _check_parameters(request._request, "table")
+        return _answer(request._request, _document(request), "application/json")
+
+
+def _document(request: Request) -> bytes:
+    store, table = get_store(), request.query_params.get("table")
+    store.connection()
+    if table:
+        live = store.table(table)
+        check_scope(request, live.name)
+        with _making:
+            return _of_table(store, live.schema)
+    generation = store.generation  # Read before the tables: what is kept under it is never older than it.
+    reached = [t.name for t in store.tables() if request.auth is None or request.auth.allows_table(t.name)]
+    with _making:
+        return _whole(store, generation, frozenset(reached if table is None else ()))
+
+
+def _check_parameters(request: HttpRequest, *known: str) -> None:
+    """Raises BadRequest for a parameter that there is not, or that is given twice."""
+    for name, values in request.GET.lists():
+        if name not in known:
+            raise BadRequest(detail=f"There is no parameter {name} here; there is {', '.join(known) or 'none'}.")
+        if len(values) > 1:
+            raise BadRequest(detail=f"{name} is given twice.")
+
+
+def _answer(request: HttpRequest, body: bytes, kind: str) -> HttpResponse:
+    """The body, or 304 where the client has it already."""
+    etag = f'"{sha256(body).hexdigest()[:32]}"'
+    answer = HttpResponse(body, content_type=kind, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
+    return get_conditional_response(request, etag=etag, response=answer) or answer
+
+
+class _JsonSchema(JSONRenderer):
+    media_type = "application/schema+json"
+    format = "schema"
+
+
+class TableJsonSchema(APIView):
+    """A row's JSON Schema."""
+
+    permission_classes = [Reach]
+    rights = {"GET": READ_ROWS}
+    renderer_classes = [_JsonSchema, JSONRenderer]
+
+    @extend_schema(exclude=True)  # Each live table's own path describes it.
+    def get(self, request: Request, table: str) -> HttpResponse:
+        """JSON Schema 2020-12 of a row as it is answered."""
+        _check_parameters(request._request)
+        schema = get_store().table(table).schema
+        head = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": request.build_absolute_uri(f"/ops/{quote(schema.name)}/schema"),
+            "title": schema.name,
+        }
+        tail = {"x-primary-key": list(schema.primary_key), "x-unique": [list(rule) for rule in schema.unique]}
+        return _answer(request._request, orjson.dumps(head | row_schema(schema) | tail), _JsonSchema.media_type)
+
+
+class Docs(PermissionRequiredMixin, SpectacularSwaggerSplitView):
+    """Swagger UI from local files, one table at a time: with hundreds of them at once it would take minutes."""
+
+    permission_required = READ_ROWS
+    login_url = "/console/login/"
+    template_name = "docs.html"
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        chosen, store = request.GET.get("table", ""), get_store()
+        if chosen:
+            chosen = store.table(chosen).name
+        self.url = f"/openapi.json?table={quote(chosen)}"
+        answer = super().get(request, *args, **kwargs)
+        answer.data |= {"chosen": chosen, "tables": [t.name for t in store.tables()]}
+        return answer
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """An error of ours goes on to the site, which shows a person a page."""
+        if isinstance(exc, SpawnError):
+            raise exc
+        return super().handle_exception(exc)

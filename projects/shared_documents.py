@@ -1,0 +1,143 @@
+"""What all operations of the OpenAPI document share: errors, parameters of lists and writes, headers, security schemes."""
+
+from typing import Any
+
+from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT, OPERATORS
+
+Json = dict[str, Any]
+
+SECURITY: list[Json] = [{"bearerAuth": []}, {"cookieAuth": []}]
+
+_TEXT: Json = {"type": "string"}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_STATUSES = {
+    400: "The request is not understood.",
+    404: "There is no such table or row.",
+    406: "The rows cannot be had in this format.",
+    409: "The key, or another unique value, is taken.",
+    413: "The body is too large.",
+    415: "This content type is not taken.",
+    422: "A value breaks the schema; `errors` or `rejects` names each.",
+    423: "The table is read-only.",
+}
+
+
+def _object(properties: Json, *, optional: tuple[str, ...] = (), description: str = "") -> Json:
+    return {
+        "type": "object",
+        **({"description": description} if description else {}),
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+    }
+
+
+def _problem(description: str) -> Json:
+    return {"description": description, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def _query(name: str, description: str, schema: Json, **more: Any) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+
+
+_FAULT = _object({"pointer": _TEXT | {"description": "A JSON pointer, or `?parameter`."}, "code": _TEXT, "detail": _TEXT})
+_REJECT = _object(
+    {
+        "row": {"type": ["integer", "null"], "description": "Counts data rows from 1."},
+        "column": {"type": ["string", "null"]},
+        "value": {},
+        "code": _TEXT,
+        "reason": _TEXT,
+    },
+    optional=("code",),
+)
+_REJECTS: Json = {"type": "array", "items": _REJECT, "description": "The first 100."}
+
+_SCHEMAS: Json = {
+    "Problem": _object(
+        {
+            "type": _TEXT | {"format": "uri-reference"},
+            "title": _TEXT,
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": _TEXT,
+            "instance": _TEXT | {"format": "uri-reference"},
+            "code": _TEXT | {"description": "Stable, for programs."},
+            "request_id": _TEXT | {"description": "What the log knows the request by."},
+            "errors": {"type": "array", "items": _FAULT},
+            "rejects": _REJECTS,
+            "changes": {"type": "array", "items": {"type": "object"}, "description": "What only a plan can do."},
+        },
+        optional=("rejects", "changes"),
+        description="Why a request was not done (RFC 9457).",
+    ),
+    "Loaded": _object(
+        {"inserted": _COUNT, "updated": _COUNT, "ignored": _COUNT, "rejected": _COUNT, "rejects": _REJECTS},
+        description="What a load did, in rows.",
+    ),
+}
+
+_RESPONSES: Json = {
+    "Problem": _problem("Any other error."),
+    **{f"Problem{status}": _problem(description) for status, description in _STATUSES.items()},
+    "Loaded": {
+        "description": "The rows of an array or a file are loaded, all of them; or, with dry_run, they could be.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Loaded"}}},
+    },
+    "JsonSchema": {
+        "description": "JSON Schema 2020-12 of a row as it is answered.",
+        "content": {"application/schema+json": {"schema": {"type": "object"}}},
+    },
+}
+
+_PARAMETERS: Json = {
+    "Conditions": _query(
+        "conditions",
+        'Conditions with an operator, such as `{"total_amount__gte": "100"}`; each stands in the address by itself.',
+        {
+            "type": "object",
+            "propertyNames": {"pattern": f"__({'|'.join(OPERATORS)})$"},
+            "additionalProperties": _TEXT,
+        },
+        style="form",
+        explode=True,
+    ),
+    "Sort": _query("sort", "Columns with commas between them, `-` before one for descending; nulls last.", _TEXT),
+    "Limit": _query(
+        "limit",
+        f"How many rows; {DEFAULT_LIMIT} for JSON where it is left out, every row for the other formats.",
+        {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT},
+    ),
+    "Offset": _query("offset", "How many rows to leave out first; slow when large.", _COUNT),
+    "Fields": _query("fields", "Only these columns, with commas between them.", _TEXT),
+    "Format": _query("format", "Goes before Accept.", {"type": "string", "enum": ["json", "ndjson", "csv"]}),
+    "PreferCount": {
+        "name": "Prefer",
+        "in": "header",
+        "description": "`count=exact` gives X-Total-Count.",
+        "schema": {"type": "string", "enum": ["count=exact"]},
+    },
+    "Null": _query("null", "A text that means null in a CSV file, such as NA, besides the empty field.", {"type": "array", "items": _TEXT}),
+    "DryRun": _query("dry_run", "Check the rows of an array or a file and change nothing.", {"type": "boolean"}),
+}
+
+_HEADERS: Json = {
+    "Location": {"description": "The row's own address.", "schema": _TEXT | {"format": "uri-reference"}},
+    "X-Total-Count": {"description": "Rows that match, where they were asked to be counted.", "schema": _COUNT},
+    "Preference-Applied": {"schema": _TEXT},
+}
+
+PARTS: dict[str, Json] = {
+    "schemas": _SCHEMAS,
+    "responses": _RESPONSES,
+    "parameters": _PARAMETERS,
+    "headers": _HEADERS,
+    "securitySchemes": {
+        "bearerAuth": {"type": "http", "scheme": "bearer", "description": "A token from POST /auth/tokens."},
+        "cookieAuth": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "sessionid",
+            "description": "The console's session; writes need X-CSRFToken.",
+        },
+        "basicAuth": {"type": "http", "scheme": "basic", "description": "A name and password, for /auth/tokens alone."},
+    },
+}
