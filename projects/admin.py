@@ -9,8 +9,10 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from unfold.views import ChangeList as UnfoldChangeList
 
 from projects import audit, described
@@ -38,6 +40,9 @@ DEEDS = {
     ("read_only", False): "table.writable",
 }
 SHOWN_INPUTS = {"names", "table", "nulls", "dry_run"}  # What else a job was given may be a secret: its name is enough.
+
+
+admin.site.index_title = "Console"
 
 
 def _labels(states: list[str]) -> SafeString | None:
@@ -98,10 +103,11 @@ class ManagedTableAdmin(ReadOnlyAdmin):
     list_filter = [StateFilter]
     search_fields = ["name"]
     search_help_text = "Searches the tables' names."
-    facts = ["name", "description", "state", "rows", "size", "version", "source", "changed"]
-    decisions = ["pinned", "read_only"]
-    fieldsets = [(None, {"fields": facts}), ("What people decided", {"fields": decisions})]
-    readonly_fields = facts
+    fieldsets = [
+        (None, {"fields": [("name", "state"), "description", ("source", "version"), ("rows", "size"), "changed"]}),
+        ("What people decided", {"fields": [("pinned", "read_only")]}),
+    ]
+    readonly_fields = ["name", "state", "description", "source", "version", "rows", "size", "changed"]
     change_form_outer_before_template = "projects/table_notices.html"
     change_form_outer_after_template = "projects/table.html"
 
@@ -159,8 +165,9 @@ class ManagedTableAdmin(ReadOnlyAdmin):
         return _labels(_states(record))
 
     @admin.display(description="Changed")
-    def changed(self, record: Any) -> Any:
-        return record.dropped_at or (record.seen and record.seen["changed_at"])
+    def changed(self, record: Any) -> str | None:
+        moment = record.dropped_at or (record.seen and record.seen["changed_at"])
+        return moment and localize(localtime(moment))
 
 
 def _states(record: Any) -> list[str]:

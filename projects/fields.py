@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from projects.store.sql import literal, value_of
+from projects.store.sql import literal, tried_value_of, value_of
 from schema_registry.schema import ColumnSchema
 from schema_registry.types import INTEGER_BOUNDS, ColumnType
 
@@ -104,7 +104,7 @@ def _range(column: ColumnSchema) -> list[Rule]:
         return holds(kind, cell)
 
     def value(cell: str) -> str:
-        return f"TRY({value_of(single, cell)})"
+        return tried_value_of(single, cell)
 
     match kind.base:
         case "DATE" | "TIMESTAMP" | "TIMESTAMPTZ":
@@ -180,7 +180,7 @@ def _bound(column: ColumnSchema, bound: str, sign: str, word: str) -> Rule:
     single, limit = _single(column), _comparable(column.type, bound)
 
     def sql(cell: str) -> str:
-        return f"coalesce({value_of(single, cell)} {sign} {value_of(single, literal(bound))}, false)"
+        return f"coalesce({tried_value_of(single, cell)} {sign} {value_of(single, literal(bound))}, false)"
 
     def holds(cell: str) -> bool:
         value = _comparable(column.type, cell)
@@ -195,7 +195,7 @@ def _enum(column: ColumnSchema) -> Rule:
     listed = ", ".join(value_of(single, literal(cell)) for cell in allowed) or "NULL"
 
     def sql(cell: str) -> str:
-        return f"coalesce({value_of(single, cell)} IN ({listed}), false)"
+        return f"coalesce({tried_value_of(single, cell)} IN ({listed}), false)"
 
     if column.type.is_number:
         numbers = {Decimal(cell) for cell in allowed}
@@ -258,14 +258,14 @@ def _cell(kind: ColumnType, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return value
-    if isinstance(value, int | Decimal) and kind.is_number:
-        return _number(kind, value)
+    if isinstance(value, int | float | Decimal) and kind.is_number:
+        return _number(kind, Decimal(repr(value)) if isinstance(value, float) else value)
     raise NotACell(f"is not a {'number' if kind.is_number else 'string'}")
 
 
 def _number(kind: ColumnType, value: int | Decimal) -> str:
     """Plain digits for exact types, so that 1e3 is 1000 and 20.0 a whole number; an absurd exponent stays as written."""
-    if isinstance(value, int) or kind.base in ("FLOAT", "DOUBLE") or abs(value.adjusted()) > 100:
+    if isinstance(value, int) or not value.is_finite() or kind.base in ("FLOAT", "DOUBLE") or abs(value.adjusted()) > 100:
         return str(value)
     plain = format(value, "f")
     return plain.rstrip("0").rstrip(".") if "." in plain else plain

@@ -26,11 +26,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from projects.column_documents import Json
 from projects.errors import BadRequest, StoreHeld
 from projects.row_views import Reach, check_scope
 from projects.shared_documents import PARTS, SECURITY
 from projects.store.connection import Store, get_store
-from projects.table_documents import Json, component_names, components, paths, row_schema
+from projects.table_documents import component_names, components, paths, row_schema
 from schema_registry.errors import SpawnError
 from schema_registry.rights import READ_ROWS, HasRight
 from schema_registry.schema import TableSchema
@@ -129,7 +130,8 @@ def _document(request: Request) -> bytes:
         with _making:
             return _of_table(store, live.schema)
     generation = store.generation  # Read before the tables: what is kept under it is never older than it.
-    reached = [t.name for t in store.tables() if request.auth is None or request.auth.allows_table(t.name)]
+    token: Any = request.auth
+    reached = [t.name for t in store.tables() if token is None or token.allows_table(t.name)]
     with _making:
         return _whole(store, generation, frozenset(reached if table is None else ()))
 
@@ -185,16 +187,22 @@ class Docs(PermissionRequiredMixin, SpectacularSwaggerSplitView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        chosen, store = request.GET.get("table", ""), get_store()
-        if chosen:
-            chosen = store.table(chosen).name
-        self.url = f"/openapi.json?table={quote(chosen)}"
         answer = super().get(request, *args, **kwargs)
-        answer.data |= {"chosen": chosen, "tables": [t.name for t in store.tables()]}
+        answer.data |= {"chosen": _chosen(request), "tables": [t.name for t in get_store().tables()]}
         return answer
+
+    def _get_schema_url(self, request: Request) -> str:
+        """Where the page's script finds its document. The library's own drops a parameter that is empty."""
+        return f"/openapi.json?table={quote(_chosen(request))}"
 
     def handle_exception(self, exc: Exception) -> Any:
         """An error of ours goes on to the site, which shows a person a page."""
         if isinstance(exc, SpawnError):
             raise exc
         return super().handle_exception(exc)
+
+
+def _chosen(request: Request) -> str:
+    """The name of the table that is asked for, or nothing. Raises TableNotFound."""
+    asked = request.query_params.get("table")
+    return get_store().table(asked).name if asked else ""

@@ -157,7 +157,7 @@ def row_cells(schema: TableSchema, body: Any, *, checked: bool = True) -> tuple[
     given, problems = _read(schema, body, checked=checked)
     faulty = {p.pointer for p in problems}
     for column in schema.columns:
-        wanted = column.required and column.default is None and not column.generated
+        wanted = isinstance(body, dict) and column.required and column.default is None and not column.generated
         if wanted and column.name not in given and f"/{column.name}" not in faulty:
             problems.append(Problem(f"/{column.name}", "required", f"{column.name} is required."))
     return {c.name: given.get(c.name, c.default) for c in schema.columns}, problems

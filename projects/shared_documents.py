@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT, OPERATORS
-
-Json = dict[str, Any]
+from projects.column_documents import Json
+from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT, OPERATORS, TEXT_OPERATORS
 
 SECURITY: list[Json] = [{"bearerAuth": []}, {"cookieAuth": []}]
 
@@ -13,12 +12,8 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _STATUSES = {
     400: "The request is not understood.",
     404: "There is no such table or row.",
-    406: "The rows cannot be had in this format.",
     409: "The key, or another unique value, is taken.",
-    413: "The body is too large.",
-    415: "This content type is not taken.",
     422: "A value breaks the schema; `errors` or `rejects` names each.",
-    423: "The table is read-only.",
 }
 
 
@@ -76,7 +71,7 @@ _SCHEMAS: Json = {
 }
 
 _RESPONSES: Json = {
-    "Problem": _problem("Any other error."),
+    "Problem": _problem("Any other error: 401, 403, 404, 406, 413, 415, 423 (the table is read-only), 429, 503 with Retry-After."),
     **{f"Problem{status}": _problem(description) for status, description in _STATUSES.items()},
     "Loaded": {
         "description": "The rows of an array or a file are loaded, all of them; or, with dry_run, they could be.",
@@ -91,7 +86,9 @@ _RESPONSES: Json = {
 _PARAMETERS: Json = {
     "Conditions": _query(
         "conditions",
-        'Conditions with an operator, such as `{"total_amount__gte": "100"}`; each stands in the address by itself.',
+        "Conditions with an operator: a column's name, two underscores and the operator, each a parameter by itself, such as "
+        f"`total_amount__gte=100`. All of them must hold. The operators are {', '.join(OPERATORS)}; {', '.join(TEXT_OPERATORS)} are for "
+        "text, `in`, `nin` and `between` take values with commas between them, `isnull` takes true or false.",
         {
             "type": "object",
             "propertyNames": {"pattern": f"__({'|'.join(OPERATORS)})$"},

@@ -165,6 +165,7 @@ def _explain(store: Store, schema: TableSchema, file: CsvFile) -> None:
         cursor.execute(f"CREATE TEMP TABLE staged AS SELECT row_number() OVER () AS __row, * FROM {file.relation(collect=True)}")
         cursor.execute('CREATE TEMP TABLE rejected ("row" BIGINT, "column" VARCHAR, "value" VARCHAR, code VARCHAR, reason VARCHAR)')
         cursor.execute(_malformed(file))
+        cursor.execute(_RENUMBER)
         for column in file.columns:
             for statement in _broken(column):
                 cursor.execute(statement)
@@ -194,6 +195,14 @@ def _malformed(file: CsvFile) -> str:
         WHEN 'INVALID ENCODING' THEN 'is not UTF-8' WHEN 'INVALID UNICODE' THEN 'is not UTF-8'
         WHEN 'LINE SIZE OVER MAXIMUM' THEN 'is longer than {LONGEST_LINE >> 20} MiB' ELSE 'cannot be read as CSV' END"""
     return f"INSERT INTO rejected SELECT line - 1, '', left(csv_line, 200), 'malformed', {reason} FROM malformed"
+
+
+# Malformed records were left out of the staged rows, so that those after them have to count them too.
+_RENUMBER = """UPDATE staged SET __row = true_row FROM (
+    SELECT n AS true_row, row_number() OVER (ORDER BY n) AS staged_row
+    FROM range(1, (SELECT count(*) FROM staged) + (SELECT count(*) FROM rejected) + 1) r(n)
+    WHERE n NOT IN (SELECT "row" FROM rejected)
+) WHERE __row = staged_row AND EXISTS (SELECT 1 FROM rejected)"""
 
 
 def _broken(column: ColumnSchema) -> list[str]:

@@ -39,6 +39,16 @@ def value_of(column: ColumnSchema, cell: str) -> str:
     return f"list_transform(from_json({cell}, '[\"VARCHAR\"]'), lambda e: {_scalar(column, 'e')})"
 
 
+def tried_value_of(column: ColumnSchema, cell: str) -> str:
+    """The value of a cell that may be bad, then null; of a column that holds no lists, nor BLOBs.
+
+    `TRY` around the plain cast does not do: DuckDB computes a cast that stands twice once, outside of it.
+    """
+    if column.type.base == "TIMESTAMP":
+        return f"(TRY_CAST({cell} AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
+    return f"TRY_CAST({cell} AS {column.type})"
+
+
 def _scalar(column: ColumnSchema, cell: str) -> str:
     match column.type.base:
         case "VARCHAR":

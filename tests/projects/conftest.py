@@ -1,6 +1,7 @@
 """The sample tables in a real DuckDB, without an ontology server."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 import schema_registry.mock
 from projects.store import tables
 from projects.store.connection import Store, get_store
+from schema_registry.mock.server import MockOntology
 from schema_registry.schema import TableSchema
 from schema_registry.sources.native import parse_document
+from tests.projects.ontology import TURBINES, Ontology, table
 
 DOCUMENTS = Path(schema_registry.mock.__file__).parent / "documents"
 WIND_FARM = {"project_name": "Wind farm", "total_amount": 1250000.50, "maturity_years": 20, "expected_tri": 8.25, "dscr": 1.35}
@@ -37,3 +40,16 @@ def projects(store: Store) -> Store:
     for document_id in ("project_schema", "portfolio_schema", "portfolio_project_schema"):
         tables.create(store, sample(document_id), version=1, provenance="mock", actor="test")
     return store
+
+
+@pytest.fixture
+def ontology(settings, tmp_path: Path) -> Iterator[Ontology]:
+    """A real ontology server that has turbines and sites."""
+    folder = tmp_path / "ontology"
+    folder.mkdir()
+    with MockOntology(folder) as server:
+        settings.USE_MOCK_ONTO_SERVER, settings.ONTO_SERVER_URL, settings.ONTO_SERVER_TIMEOUT = False, server.url, 2.0
+        made = Ontology(folder, server.url)
+        made.say(TURBINES)
+        made.say(table("sites", {"name": "name", "type": "VARCHAR"}))
+        yield made

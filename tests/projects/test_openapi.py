@@ -13,9 +13,10 @@ from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
-from projects.store import tables
+from projects.column_documents import column_schema
+from projects.store import books, tables
 from projects.store.connection import Store, get_store, reset_store
-from projects.table_documents import column_schema, component_names
+from projects.table_documents import component_names
 from schema_registry.schema import ColumnSchema
 from schema_registry.sources.native import parse_document
 from schema_registry.types import parse_type
@@ -41,7 +42,7 @@ EVERY_TYPE = [
     {"name": "zoned", "type": "TIMESTAMPTZ", "required": True},
     {"name": "bytes", "type": "BLOB", "required": True},
     {"name": "anything", "type": "JSON", "default": {"n": 12345678901234567890123}, "required": True},
-    {"name": "tags", "type": "VARCHAR", "multivalued": True, "enum": ["a", "b"], "default": ["a"]},
+    {"name": "tags", "type": "VARCHAR", "multivalued": True, "enum": ["a", "b"]},
     {"name": "numbers", "type": "INTEGER[]", "required": True},
 ]
 EXAMPLES = {
@@ -161,7 +162,7 @@ def test_a_column_is_described_in_full(viewer_client, projects):
     assert columns["other"]["x-references"] == "projects.project_id"
     assert columns["anything"] == {"x-default": '{"n":12345678901234567890123}'}
     assert columns["tags"]["type"] == ["array", "null"]
-    assert columns["tags"]["default"] == ["a"]
+    assert columns["tags"]["items"] == {"type": "string", "enum": ["a", "b"]}
     assert [columns[n]["format"] for n in ("other", "day", "clock", "moment", "zoned", "bytes")] == [
         "uuid",
         "date",
@@ -176,7 +177,7 @@ def test_what_no_json_number_holds_is_given_as_text(viewer_client, projects):
     make_table("everything", EVERY_TYPE, primary_key=["id"])
     columns = document(viewer_client)["components"]["schemas"]["Everything"]["properties"]
     assert columns["exact"]["x-default"] == "1234567890123456789012345678.5000000000"
-    assert columns["huge"]["maximum"] == 2**100 or columns["huge"]["x-maximum"] == str(2**100)
+    assert columns["huge"]["x-maximum"] == str(2**100)
     assert columns["day"]["x-minimum"] == "2020-01-01"
     assert columns["label"]["x-pattern"] == r"(?i)\pL+"
 
@@ -188,6 +189,11 @@ def test_what_no_json_number_holds_is_given_as_text(viewer_client, projects):
 def test_only_a_pattern_that_validators_understand_is_a_pattern(pattern, shown):
     column = ColumnSchema(name="c", type=parse_type("VARCHAR").type, pattern=pattern)
     assert ("pattern" in column_schema(column)) is shown
+
+
+def test_the_default_of_a_list_is_a_list():
+    column = ColumnSchema(name="c", type=parse_type("INTEGER").type, multivalued=True, default="[1,2]")
+    assert column_schema(column)["default"] == [1, 2]
 
 
 def test_numbers_may_be_sent_as_text_and_are_answered_as_numbers(viewer_client, editor_client, projects):
@@ -351,8 +357,9 @@ def test_names_of_any_kind_make_a_valid_document(viewer_client, editor_client, p
     assert "code" in whole["components"]["schemas"]["Problem"]["properties"]
     for name in named:
         one = document(viewer_client, f"?table={name}")
-        component = one["paths"][list(one["paths"])[0]]["get"]["operationId"].removesuffix(".list")
-        answer = editor_client.post(list(one["paths"])[0], made_from(one, f"{component}New"), format="json")
+        address = next(iter(one["paths"]))
+        component = one["paths"][address]["get"]["operationId"].removesuffix(".list")
+        answer = editor_client.post(address, made_from(one, f"{component}New"), format="json")
         assert answer.status_code == 201, answer.content
         assert faults(one, component, answer.json()) == []
 
@@ -373,8 +380,11 @@ def test_three_hundred_tables_are_described_within_bounds(viewer_client, store: 
     columns = [{"name": "id", "type": "UUID", "required": True}] + [
         {"name": f"column_{n:02}", "type": kinds[n % 8], "description": "What it holds, in a few words."} for n in range(39)
     ]
-    for n in range(300):
-        make_table(f"table_{n:03}", columns)
+    with store.transaction() as transaction:  # The books alone: 300 tables take a minute to make.
+        for n in range(300):
+            schema = parse_document({"name": f"table_{n:03}", "columns": columns}, "x")
+            books.put_table(transaction.cursor, schema, version=1, provenance="mock")
+        transaction.changes_catalogue = True
     document(viewer_client, "?table=")  # What does not depend on the tables is made once.
     start = time.process_time()
     answer = viewer_client.get("/openapi.json")
@@ -384,7 +394,7 @@ def test_three_hundred_tables_are_described_within_bounds(viewer_client, store: 
     again = time.process_time() - start
     print(f"{len(answer.content) / 1e6:.2f} MB, {first:.2f} s, then {again:.3f} s")
     assert len(answer.json()["paths"]) > 900
-    assert len(answer.content) < 4_500_000
+    assert len(answer.content) < 5_000_000
     assert first < 2
     assert again < 0.2
     assert len(viewer_client.get("/openapi.json?table=table_007").content) < 30_000
@@ -444,6 +454,12 @@ def test_swagger_ui_comes_from_here_alone_and_without_inline_scripts(browser, pr
     assert "https://" not in script.content.decode()
 
 
+def test_swagger_ui_of_no_table_shows_the_service_without_its_tables(browser, projects):
+    script = browser.get("/docs?script=").content.decode()
+    assert 'url: "/openapi.json?table\\u003D",' in script
+    assert "/ops/projects" not in browser.get("/openapi.json?table=").json()["paths"]
+
+
 def test_swagger_ui_offers_each_table(browser, projects):
     make_table("日本", [{"name": "id", "type": "INTEGER", "required": True}])
     page = browser.get("/docs").content.decode()
@@ -451,7 +467,7 @@ def test_swagger_ui_offers_each_table(browser, projects):
         assert f'href="/docs?table={name}"' in page
 
 
-def test_swagger_ui_of_no_table_is_a_page_that_says_so(browser, projects):
+def test_swagger_ui_of_an_unknown_table_is_a_page_that_says_so(browser, projects):
     answer = browser.get("/docs?table=nothing")
     assert answer.status_code == 404
     assert "There is no table named nothing" in answer.content.decode()

@@ -1,0 +1,102 @@
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from projects.models import ManagedTable
+from schema_registry import audit, snapshots
+from tests.browser.conftest import HOSTILE
+from tests.conftest import PASSWORD
+from tests.projects.conftest import sample
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def sidebar(page: Page, title: str) -> None:
+    """Follows a link of the sidebar."""
+    page.locator("#nav-sidebar").get_by_role("link").filter(has_text=title).click()
+
+
+def test_somebody_signs_in_and_walks_to_a_tables_columns_and_rows(visitor, ada, tables):
+    visitor.goto("/console/")
+    visitor.get_by_label("Username").fill("ada")
+    visitor.get_by_label("Password").fill(PASSWORD)
+    visitor.get_by_role("button", name="Log in").click()
+    expect(visitor.locator("#content").get_by_role("heading", name="Data")).to_be_visible()
+    sidebar(visitor, "Tables")
+    expect(visitor.locator("#result_list tbody tr")).to_have_count(3)
+    visitor.locator("#result_list").get_by_role("link", name="projects", exact=True).click()
+    expect(visitor.locator("#columns").get_by_role("rowheader")).to_have_count(11)
+    shown = visitor.locator("#rows tbody tr")
+    expect(shown).to_have_count(2)
+    expect(shown.filter(has_text="Wind farm").get_by_text("1250000.50")).to_have_css("text-align", "right")
+    expect(shown.get_by_text(HOSTILE, exact=True)).to_be_visible()
+    expect(visitor.locator("#rest pre").first).to_contain_text("/ops/projects?limit=20")
+
+
+def test_a_table_is_pinned_with_two_clicks(reader, tables):
+    reader.goto(f"/console/projects/managedtable/{ManagedTable.objects.get(name='projects').pk}/change/")
+    reader.get_by_label("Pinned").check()
+    reader.get_by_role("button", name="Save", exact=True).click()
+    line = reader.locator("#result_list tbody tr").filter(has=reader.get_by_role("link", name="projects", exact=True))
+    expect(line.get_by_text("pinned")).to_be_visible()
+
+
+def test_a_snapshot_shows_its_columns_and_its_document(reader):
+    snapshots.record(sample("project_schema"), {"note": HOSTILE}, provenance="mock")
+    reader.goto("/console/")
+    sidebar(reader, "Schemas")
+    reader.locator("#result_list").get_by_role("link", name="projects").click()
+    expect(reader.get_by_role("cell", name="total_amount")).to_be_visible()
+    expect(reader.locator("pre")).to_contain_text(HOSTILE)
+
+
+def test_the_audit_log_shows_what_was_done(reader):
+    audit.append("table.create", HOSTILE, actor="ada", detail={"version": 1})
+    reader.goto("/console/")
+    sidebar(reader, "Audit log")
+    expect(reader.locator("#result_list")).to_contain_text(HOSTILE)
+    reader.locator("#result_list tbody").get_by_role("link").first.click()
+    expect(reader.locator("pre")).to_contain_text('"version": 1')
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_the_console_is_as_light_or_dark_as_its_reader_wants(reader, tables, color_scheme):
+    reader.goto(f"/console/projects/managedtable/{ManagedTable.objects.get(name='projects').pk}/change/")
+    colour_of = "([selector, property]) => getComputedStyle(document.querySelector(selector))[property]"
+    ground = brightness(reader, reader.evaluate(colour_of, ["body", "backgroundColor"]))
+    ink = brightness(reader, reader.evaluate(colour_of, ["#rows th", "color"]))
+    assert (ground < 0.3 and ink > 0.7) if color_scheme == "dark" else (ground > 0.7 and ink < 0.3)
+
+
+def brightness(page: Page, colour: str) -> float:
+    """From 0, black, to 1; the browser itself reads the colour, whatever notation it is in."""
+    script = """colour => {
+        const canvas = new OffscreenCanvas(1, 1).getContext('2d');
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    }"""
+    red, green, blue, opacity = page.evaluate(script, colour)
+    assert opacity == 255
+    return (red + green + blue) / 765
+
+
+def test_on_a_telephone_nothing_is_wider_than_the_page(reader, tables):
+    reader.set_viewport_size({"width": 390, "height": 800})
+    for path in (
+        "/",
+        "/console/",
+        "/console/projects/managedtable/",
+        f"/console/projects/managedtable/{ManagedTable.objects.first().pk}/change/",
+    ):
+        reader.goto(path)
+        assert reader.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_the_docs_show_a_tables_operations(reader, tables):
+    reader.goto("/docs")
+    reader.get_by_role("link", name="projects", exact=True).click()
+    expect(reader.locator(".opblock-summary-path").filter(has_text=re.compile("ops.*projects")).first).to_be_visible()
+    reader.locator(".opblock-get .opblock-summary-control").first.click()
+    expect(reader.locator(".opblock.is-open").get_by_text("Parameters").first).to_be_visible()
