@@ -60,7 +60,7 @@ class StateFilter(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
     conditions: Mapping[str, dict[str, Any]] = {
-        "there": {"dropped_at": None},
+        "not dropped": {"dropped_at": None},
         "pinned": {"dropped_at": None, "pinned": True},
         "read-only": {"dropped_at": None, "read_only": True},
         "dropped": {"dropped_at__isnull": False},

@@ -1,7 +1,7 @@
 """Bodies in and out: what a request sent, read in pieces, and which format it wants back."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +43,11 @@ def whole(request: HttpRequest) -> bytes:
 class AnyFormat(BaseContentNegotiation):
     """Leaves the choice of a format to `answer_format`: rows have more formats than REST framework has renderers."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
+        return next(iter(parsers))
 
-    def select_renderer(self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None) -> tuple[Any, str]:
-        return renderers[0], JSON
+    def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None) -> tuple[Any, str]:
+        return next(iter(renderers)), JSON
 
 
 def body_format(request: HttpRequest) -> str:

@@ -100,7 +100,7 @@ def test_the_list_says_which_tables_are_pinned_read_only_behind_or_dropped(conso
         ("state=pinned", {"portfolios"}),
         ("state=read-only", {"projects"}),
         ("state=dropped", {"portfolio_projects"}),
-        ("state=there", {"portfolios", "projects"}),
+        ("state=not+dropped", {"portfolios", "projects"}),
         ("state=nonsense", {"portfolio_projects", "portfolios", "projects"}),
     ],
 )

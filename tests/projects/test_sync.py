@@ -4,7 +4,6 @@ import time
 from decimal import Decimal
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 from rest_framework.test import APIClient
 
 from projects import sync
@@ -145,7 +144,7 @@ def test_a_sync_of_one_table_leaves_the_others(ontology: Ontology, store: Store)
         synced(store, ["unicorns"])
 
 
-def test_without_an_answer_a_sync_changes_nothing(ontology: Ontology, store: Store, settings: SettingsWrapper) -> None:
+def test_without_an_answer_a_sync_changes_nothing(ontology: Ontology, store: Store, settings) -> None:
     synced(store)
     before = (store.tables(), Snapshot.objects.count(), AuditEntry.objects.count())
     settings.ONTO_SERVER_URL = NOWHERE
@@ -155,7 +154,7 @@ def test_without_an_answer_a_sync_changes_nothing(ontology: Ontology, store: Sto
 
 
 def test_without_an_answer_the_last_good_schemas_do_for_spawning(
-    ontology: Ontology, store: Store, steward_client: APIClient, settings: SettingsWrapper
+    ontology: Ontology, store: Store, steward_client: APIClient, settings
 ) -> None:
     synced(store, ["sites"])
     settings.ONTO_SERVER_URL = NOWHERE
@@ -169,7 +168,7 @@ def test_without_an_answer_the_last_good_schemas_do_for_spawning(
 
 
 def test_without_an_answer_and_without_a_snapshot_nothing_is_spawned(
-    ontology: Ontology, store: Store, steward_client: APIClient, settings: SettingsWrapper
+    ontology: Ontology, store: Store, steward_client: APIClient, settings
 ) -> None:
     settings.ONTO_SERVER_URL = NOWHERE
     answer = send(steward_client, "post", "/ops/initialize")
@@ -177,7 +176,7 @@ def test_without_an_answer_and_without_a_snapshot_nothing_is_spawned(
 
 
 @pytest.mark.parametrize("hangs", [lambda _: time.sleep(3), lambda handler: drip(handler, b"x" * 100)], ids=["silent", "dripping"])
-def test_a_server_that_hangs_is_waited_for_no_longer_than_was_said(store: Store, settings: SettingsWrapper, hangs) -> None:
+def test_a_server_that_hangs_is_waited_for_no_longer_than_was_said(store: Store, settings, hangs) -> None:
     with serving(hangs) as url:
         settings.USE_MOCK_ONTO_SERVER, settings.ONTO_SERVER_URL, settings.ONTO_SERVER_TIMEOUT = False, url, 0.3
         started = time.monotonic()
@@ -186,7 +185,7 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_was_said(store: Store,
         assert time.monotonic() - started < 6 * 0.3
 
 
-def test_a_server_that_breaks_in_the_middle_changes_nothing(store: Store, settings: SettingsWrapper) -> None:
+def test_a_server_that_breaks_in_the_middle_changes_nothing(store: Store, settings) -> None:
     def answer(handler) -> None:
         whole = b'["a", "b"]' if handler.path == "/schemas" else b'{"name": "aa", "columns": [{"name": "id", "type": "INTEGER"}]}'
         reply(handler, whole, 200 if handler.path in ("/schemas", "/schemas/a") else 500)
@@ -259,7 +258,7 @@ def test_a_list_shorter_by_more_than_half_waits(ontology: Ontology, store: Store
     assert store.table("sites").schema.column("more") is None
 
 
-def test_the_mock_never_changes_a_table_with_a_real_schema(store: Store, ontology: Ontology, settings: SettingsWrapper) -> None:
+def test_the_mock_never_changes_a_table_with_a_real_schema(store: Store, ontology: Ontology, settings) -> None:
     ontology.say(table("projects", {"name": "title", "type": "VARCHAR"}), "project_schema")
     synced(store)
     settings.USE_MOCK_ONTO_SERVER = True
