@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 
@@ -35,14 +36,19 @@ class Outcome:
 
 
 def repeat(steps: Sequence[Step], seconds: float, *, rows: int = 1) -> Outcome:
-    """Each step again and again, in a thread of its own, for so many seconds and at least once; a call does so many `rows`."""
+    """Each step again and again, in a thread of its own, for so many seconds after a first call that does not count.
+
+    No seconds are one call, which counts. Each call does so many `rows`.
+    """
     barrier, latencies, errors = threading.Barrier(len(steps) + 1), [], []
 
     def call(step: Step) -> None:
         own = []
-        barrier.wait()
-        before = started = time.perf_counter()
         try:
+            if seconds:
+                step()
+            barrier.wait()
+            before = started = time.perf_counter()
             while not own or before - started < seconds:
                 step()
                 after = time.perf_counter()
@@ -50,12 +56,14 @@ def repeat(steps: Sequence[Step], seconds: float, *, rows: int = 1) -> Outcome:
                 before = after
         except Exception as error:  # noqa: BLE001 - It is raised again where the threads are joined.
             errors.append(error)
+            barrier.abort()
         latencies.extend(own)
 
     threads = [threading.Thread(target=call, args=(step,)) for step in steps]
     for thread in threads:
         thread.start()
-    barrier.wait()
+    with suppress(threading.BrokenBarrierError):
+        barrier.wait()
     started, cpu = time.perf_counter(), time.process_time()
     for thread in threads:
         thread.join()

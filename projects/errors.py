@@ -28,6 +28,7 @@ class RowsRefused(ProjectsError):
     """{rejected} of the rows do not fit the table {table}; nothing was loaded."""
 
     # `rejects` names the first 100: row (data rows from 1), column, value, reason.
+    rejected: int
     rejects: list[dict]
 
 
@@ -42,6 +43,7 @@ class DuplicateKey(ProjectsError):
 class DuplicateKeys(ProjectsError):
     """{rejected} rows repeat a key, in the file or in the table {table}; nothing was loaded."""
 
+    rejected: int
     rejects: list[dict]
 
 

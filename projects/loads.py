@@ -1,11 +1,11 @@
 """Loads as people ask for them: a CSV file or a JSON array, all of it or nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from projects import audit
-from projects.errors import BadRequest
+from projects.errors import BadRequest, DuplicateKeys, RowsRefused
 from projects.rows import check_writable, row_cells
 from projects.store import bulk, spool
 from projects.store.bulk import Loaded
@@ -17,6 +17,14 @@ def load_upload(store: Store, table: str, pieces: Iterable[bytes], *, nulls: tup
     store.table(table)  # An upload for no table is refused before it is read.
     with spool.spooled(store, pieces, ".csv") as path:
         return load_file(store, table, path, nulls=nulls, actor=actor, dry_run=dry_run)
+
+
+def tried(load: Callable[[], Loaded]) -> Loaded:
+    """A dry run's outcome: the rows that a load would refuse are told, not raised."""
+    try:
+        return load()
+    except (RowsRefused, DuplicateKeys) as refusal:
+        return Loaded(inserted=0, rejected=refusal.rejected, rejects=tuple(refusal.rejects))
 
 
 def load_file(

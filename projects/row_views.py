@@ -1,5 +1,6 @@
 """Rows by REST: parse, call one function, answer."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from projects import exchange, loads, rows
 from projects.errors import BadRequest
 from projects.filters import parse_listing
 from projects.store import rows as stored
+from projects.store.bulk import Loaded
 from projects.store.connection import get_store
 from schema_registry import rights
 from schema_registry.rights import HasRight
@@ -74,17 +76,16 @@ class Rows(APIView):
         return answer
 
     def post(self, request: Request, table: str) -> HttpResponse:
-        store, plain = get_store(), _plain(request)
-        options = _load_options(plain)
+        store, plain, actor = get_store(), _plain(request), actor_of(request)
+        nulls, dry_run = _load_options(plain)
         if exchange.body_format(plain) == "csv":
-            loaded = loads.load_upload(store, table, exchange.pieces(plain), actor=actor_of(request), **options)
-            return exchange.json_answer(exchange.dumped(loaded.as_json()))
+            pieces = exchange.pieces(plain)
+            return _loaded(lambda: loads.load_upload(store, table, pieces, nulls=nulls, actor=actor, dry_run=dry_run), dry_run)
         body = rows.read_json(exchange.whole(plain))
-        if isinstance(body, list):
-            options.pop("nulls")
-            loaded = loads.load_array(store, table, body, actor=actor_of(request), **options)
-            return exchange.json_answer(exchange.dumped(loaded.as_json()))
-        entry = rows.create(store, table, body, actor=actor_of(request))
+        if isinstance(body, list) or dry_run:
+            many = body if isinstance(body, list) else [body]
+            return _loaded(lambda: loads.load_array(store, table, many, actor=actor, dry_run=dry_run), dry_run)
+        entry = rows.create(store, table, body, actor=actor)
         answer = exchange.json_answer(entry.after or "", status=201)
         answer["Location"] = f"/ops/{quote(entry.table)}/{quote(entry.key or '', safe=',~')}"
         return answer
@@ -134,12 +135,17 @@ def _wants_count(request: HttpRequest) -> bool:
     return "count=exact" in request.headers.get("Prefer", "").replace(" ", "").lower()
 
 
-def _load_options(request: HttpRequest) -> dict[str, Any]:
-    """The parameters of a write's address. Raises BadRequest for one that there is not."""
+def _loaded(load: Callable[[], Loaded], dry_run: bool) -> HttpResponse:
+    done = loads.tried(load) if dry_run else load()
+    return exchange.json_answer(exchange.dumped(done.as_json()))
+
+
+def _load_options(request: HttpRequest) -> tuple[tuple[str, ...], bool]:
+    """The texts that mean null, and whether it is a dry run. Raises BadRequest for a parameter that there is not."""
     unknown = sorted(set(request.GET) - {"null", "dry_run"})
     if unknown:
         raise BadRequest(detail=f"There is no parameter {', '.join(unknown)} here; there are null and dry_run.")
-    return {"nulls": tuple(request.GET.getlist("null")), "dry_run": flag(request, "dry_run")}
+    return tuple(request.GET.getlist("null")), flag(request, "dry_run")
 
 
 def flag(request: HttpRequest, name: str) -> bool:

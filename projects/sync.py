@@ -207,8 +207,8 @@ def _outcome(wanted: Wanted, outcome: str, *, live: LiveTable | None = None, pla
 
 def _remember(schema: TableSchema, snapshot: Snapshot | None) -> None:
     """What Django's database knows of a live table."""
-    known = {"document_id": schema.document_id, "snapshot": snapshot, "dropped_at": None}
-    ManagedTable.objects.update_or_create(name=schema.name, defaults=known)
+    known = {"name": schema.name, "document_id": schema.document_id, "snapshot": snapshot, "dropped_at": None}
+    ManagedTable.objects.update_or_create(name__iexact=schema.name, defaults=known)
 
 
 # One table, by name.
@@ -266,7 +266,8 @@ def drop(store: Store, name: str, *, confirm: str | None, actor: str) -> Archive
         raise ConfirmationMissing(table=live.name)
     with store.locks.of(live.name).alone():
         archive = tables.drop(store, store.table(name), actor=actor, reason="table dropped by name")
-        ManagedTable.objects.update_or_create(name=live.name, defaults={"dropped_at": timezone.now()})
+        # The version that it was pinned to goes with it.
+        ManagedTable.objects.update_or_create(name=live.name, defaults={"dropped_at": timezone.now(), "pinned": False})
     detail = {"version": live.version, "rows": archive.rows, "archive": archive.path.name, "sha256": archive.sha256}
     audit.record("table.drop", live.name, actor=actor, detail=detail)
     return archive

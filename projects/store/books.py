@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import duckdb
 
@@ -99,10 +100,16 @@ def tables(cursor: duckdb.DuckDBPyConnection) -> dict[str, LiveTable]:
     """The live tables by their names without case."""
     rows = cursor.execute(f"SELECT document, version, provenance, changed_at FROM {BOOKS}.tables").fetchall()
     live = (
-        LiveTable(TableSchema.from_json(json.loads(document)), version, provenance, changed_at.replace(tzinfo=UTC))
+        LiveTable(_schema_of(document), version, provenance, changed_at.replace(tzinfo=UTC))
         for document, version, provenance, changed_at in rows
     )
     return {table.name.casefold(): table for table in live}
+
+
+@lru_cache(maxsize=4096)
+def _schema_of(document: str) -> TableSchema:
+    """A schema out of the books; the same text is the same object, so that an unchanged table costs nothing to read again."""
+    return TableSchema.from_json(json.loads(document))
 
 
 def put_table(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, *, version: int, provenance: str) -> None:

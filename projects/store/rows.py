@@ -21,8 +21,11 @@ CHUNK = 20_000  # rows fetched at a time when a whole result streams
 
 
 def key_text(key: Sequence[str]) -> str:
-    """The key as the last part of a row's address; what would be read as something else is written `~` and its code."""
-    if len(key) == 1 and key[0] in ("aggregate", "schema", "changes"):
+    """The key as the last part of a row's address; what would be read as something else is written `~` and its code.
+
+    A client takes `.` and `..` out of an address before it asks.
+    """
+    if len(key) == 1 and key[0] in ("aggregate", "schema", "changes", ".", ".."):
         return f"~{ord(key[0][0]):02X}{key[0][1:]}"
     return ",".join(_escaped(cell) for cell in key)
 

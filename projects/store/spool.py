@@ -1,5 +1,6 @@
 """The spool: the one folder that DuckDB may touch, where uploads, rejects and half-made archives stand."""
 
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from projects.errors import DiskFull
 from projects.store.connection import Store
 
 PIECE = 1 << 20  # bytes
+JOB_FILES_KEPT = 7 * 86_400  # seconds
 
 
 def new_path(store: Store, suffix: str) -> Path:
@@ -41,8 +43,10 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def sweep(store: Store) -> int:
-    """Removes what a process that was killed left behind; gives the number of files. Jobs' own files stay."""
-    leftovers = [path for path in store.spool.glob("*") if path.is_file() and not path.name.startswith("job-")]
+    """Removes what a process that was killed left behind; gives the number of files. Jobs' own files stay for seven days."""
+    old = time.time() - JOB_FILES_KEPT
+    files = [path for path in store.spool.glob("*") if path.is_file()]
+    leftovers = [path for path in files if not path.name.startswith("job-") or path.stat().st_mtime < old]
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)

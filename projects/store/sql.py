@@ -4,6 +4,7 @@ A *cell* is a value as text, in the one form that a CSV field, a URL and a row's
 into a column's value, `json_of` turns a value into JSON. Both are SQL, so one row and a million go the same way.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 
 from schema_registry.schema import ColumnSchema, TableSchema
@@ -72,7 +73,13 @@ def filled(column: ColumnSchema, value: str) -> str:
 
 
 def default_of(column: ColumnSchema) -> str:
-    return value_of(column, literal(column.default)) if column.default is not None else "NULL"
+    """The default's value, written out: a DEFAULT of DuckDB takes no lambda, so a list stands as its elements."""
+    if column.default is None:
+        return "NULL"
+    if not column.multivalued:
+        return _scalar(column, literal(column.default))
+    elements = (e if isinstance(e, str) else json.dumps(e) for e in json.loads(column.default))
+    return f"[{', '.join(_scalar(column, literal(e)) for e in elements)}]::{column.sql_type}"
 
 
 # Values to JSON and back to cells.

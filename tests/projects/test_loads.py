@@ -144,6 +144,10 @@ def test_repeated_keys_alone_are_a_conflict(things: Store, editor_client: APICli
 def test_a_dry_run_loads_nothing(things: Store, editor_client: APIClient) -> None:
     answer = load(editor_client, "id,name\n1,a\n", query="?dry_run=true")
     assert (answer.status_code, answer.json()["inserted"]) == (200, 1)
+    refused = load(editor_client, "id,name\n1,a\nx,a\n", query="?dry_run=true")
+    assert (refused.status_code, refused.json()["rejected"], rejects_of(refused)) == (200, 1, [(2, "id", "x", "type")])
+    one = editor_client.post("/ops/things?dry_run=true", data='{"id": 1, "name": "a"}', content_type="application/json")
+    assert (one.status_code, one.json()["inserted"]) == (200, 1)
     assert editor_client.get("/ops/things").json() == []
 
 

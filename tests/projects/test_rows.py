@@ -93,7 +93,11 @@ def test_what_is_no_json_is_a_bad_request(projects: Store, editor_client: APICli
 
 
 def test_an_explicit_value_of_a_generated_column_is_kept(projects: Store, editor_client: APIClient) -> None:
-    given = {"project_id": "0197f0a0-0000-7000-8000-000000000001", "creation_date": "1969-07-20", "last_updated": "2020-01-01T01:00:00+01:00"}
+    given = {
+        "project_id": "0197f0a0-0000-7000-8000-000000000001",
+        "creation_date": "1969-07-20",
+        "last_updated": "2020-01-01T01:00:00+01:00",
+    }
     row = created(editor_client, **given)
     assert (row["project_id"], row["creation_date"]) == (given["project_id"], "1969-07-20")
     assert row["last_updated"] == "2020-01-01T00:00:00Z"
@@ -109,7 +113,7 @@ def test_the_same_key_twice_is_a_conflict(projects: Store, editor_client: APICli
 
 def test_a_patch_changes_what_it_names_and_the_update_time(projects: Store, editor_client: APIClient) -> None:
     row = created(editor_client)
-    answer = editor_client.patch(f"/ops/projects/{row['project_id']}", data=json.dumps({"status": "ACTIVE"}), content_type="application/json")
+    answer = editor_client.patch(f"/ops/projects/{row['project_id']}", data='{"status": "ACTIVE"}', content_type="application/json")
     after = answer.json()
     assert answer.status_code == 200
     assert after["last_updated"] > row["last_updated"]
@@ -174,10 +178,11 @@ def test_a_compound_key_with_commas_slashes_and_tildes_finds_its_row(store: Stor
         assert editor_client.get(answer["Location"]).json() == {"a": a, "b": b, "n": number}, answer["Location"]
 
 
-@pytest.mark.parametrize("key", ["aggregate", "schema", "changes"])
+@pytest.mark.parametrize("key", ["aggregate", "schema", "changes", ".", ".."])
 def test_a_key_that_looks_like_an_address_of_ours_finds_its_row(store: Store, editor_client: APIClient, key: str) -> None:
     make_table("words", [{"name": "id", "type": "VARCHAR", "required": True}])
     answer = post(editor_client, "words", {"id": key})
+    assert answer["Location"].startswith("/ops/words/~")
     assert editor_client.get(answer["Location"]).json() == {"id": key}
 
 
@@ -224,6 +229,20 @@ def test_each_type_comes_back_as_it_went_in(store: Store, editor_client: APIClie
     assert editor_client.get("/ops/odd/1").json() == row
     nulls = editor_client.put("/ops/odd/1", data="{}", content_type="application/json")
     assert nulls.json() == {"id": 1} | dict.fromkeys(ODD_TYPES)
+
+
+def test_a_lists_default_is_filled_in(store: Store, editor_client: APIClient) -> None:
+    columns = [
+        {"name": "id", "type": "INTEGER", "required": True},
+        {"name": "sums", "type": "DECIMAL(38,9)", "multivalued": True, "default": [1.5, 2]},
+        {"name": "days", "type": "TIMESTAMP", "multivalued": True, "default": ["2026-01-01T00:00:00+02:00"]},
+        {"name": "none", "type": "VARCHAR", "multivalued": True, "default": []},
+    ]
+    make_table("listed", columns)
+    row = {"id": 1, "sums": [1.5, 2], "days": ["2025-12-31T22:00:00Z"], "none": []}
+    assert post(editor_client, "listed", {"id": 1}).json() == row
+    assert editor_client.post("/ops/listed", data="id\n2\n", content_type="text/csv").status_code == 200
+    assert editor_client.get("/ops/listed/2").json() == row | {"id": 2}
 
 
 def test_a_read_only_table_is_locked_for_writers(projects: Store, editor_client: APIClient) -> None:

@@ -38,7 +38,8 @@ class Command(BaseCommand):
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task("copying", total=100)
-            inputs = {"table": options["table"], "spool": handover.into_spool(options["file"]), "nulls": options["null"]}
+            spooled = handover.into_spool(options["file"])
+            inputs = {"table": options["table"], "spool": spooled, "nulls": options["null"]}
             progress.update(task, description="loading")
             done = handover.perform("load", inputs, user=user, tell=partial(_tell, progress, task))
             progress.update(task, completed=100, description="loaded")

@@ -1,0 +1,417 @@
+"""PUT /admin/tables/{name}: what needs no leave is done with the rows kept, and nothing else is begun."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from rest_framework.test import APIClient
+
+from projects.models import ManagedTable
+from projects.store.connection import Store
+from schema_registry.models import AuditEntry, Snapshot
+from tests.projects.ontology import FIRST, NOWHERE, SECOND, TURBINES, Ontology, outcomes, send, table, with_column, without_column
+
+pytestmark = pytest.mark.django_db
+
+PATH = "/admin/tables/turbines"
+
+
+@pytest.fixture
+def turbines(ontology: Ontology, store: Store, steward_client: APIClient) -> Ontology:
+    """The table, with two rows."""
+    ontology.forget("sites_schema")
+    send(steward_client, "post", "/ops/initialize")
+    for row in (FIRST, SECOND):
+        assert send(steward_client, "post", "/ops/turbines", row).status_code == 201
+    return ontology
+
+
+def rows(client: APIClient) -> list[dict]:
+    return client.get("/ops/turbines").json()
+
+
+def catalogue(store: Store) -> dict[str, tuple]:
+    """What DuckDB itself says of each column: type, whether it may be null, default, comment."""
+    found = store.connection().execute(
+        "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
+        "WHERE schema_name = 'main' AND table_name = 'turbines'"
+    )
+    return {name: tuple(rest) for name, *rest in found.fetchall()}
+
+
+def everything(client: APIClient, store: Store) -> tuple:
+    """All of a table that a person could see changed."""
+    page = client.get(PATH).json()
+    facts = [page[name] for name in ("fingerprint", "version", "columns", "changed_at", "pinned")]
+    return rows(client), catalogue(store), facts
+
+
+def put(client: APIClient, body: object = None, query: str = "") -> dict:
+    answer = send(client, "put", PATH + query, body)
+    assert answer.status_code == 200, answer.content
+    return answer.json()["plan"]
+
+
+def kinds(plan: dict) -> list[tuple[str, str, str]]:
+    return [(step["change"], step["class"], step["strategy"]) for step in plan["steps"]]
+
+
+# Nothing to do.
+
+
+@pytest.mark.parametrize("body", [None, {}])
+def test_a_table_in_step_has_nothing_to_do(turbines: Ontology, store: Store, steward_client: APIClient, body: object) -> None:
+    before = everything(steward_client, store)
+    plan = put(steward_client, body)
+    fingerprint = steward_client.get(PATH).json()["fingerprint"]
+    assert plan == {
+        "id": None,
+        "table": "turbines",
+        "state": "applied",
+        "base_fingerprint": fingerprint,
+        "from_version": 1,
+        "to_version": 1,
+        "steps": [],
+        "created_by": "steward",
+        "approved_by": None,
+        "reason": "",
+    }
+    assert everything(steward_client, store) == before
+
+
+@pytest.mark.parametrize("body", ['{"schemas": {}}', "[]", "{", '{"schema": {}, "x": 1}'])
+def test_a_body_that_is_not_understood_is_a_bad_request(turbines: Ontology, steward_client: APIClient, body: str) -> None:
+    assert send(steward_client, "put", PATH, body).status_code == 400
+
+
+# What is applied at once: the document, the steps, a row that goes in only afterwards (with what it then has more).
+
+ADDITIVE = {
+    "an optional column": (
+        with_column(TURBINES, "colour", type="VARCHAR", description="Paint."),
+        [("add_column", "additive", "alter")],
+        ({"id": 3, "price": 1, "colour": "red"}, {"colour": "red"}),
+    ),
+    "an optional column with a default": (
+        with_column(TURBINES, "height", type="DECIMAL(6,3)", default=1.125),
+        [("add_column", "additive", "alter")],
+        ({"id": 3, "price": 1, "height": None}, {"height": None}),
+    ),
+    "a required column with a default": (
+        with_column(TURBINES, "colour", type="VARCHAR", required=True, default="it's \"white\""),
+        [("add_column", "additive", "alter")],
+        ({"id": 3, "price": 1, "colour": "red"}, {"colour": "red"}),
+    ),
+    "a list": (
+        with_column(TURBINES, "tags", type="VARCHAR[]", default=["a", "b"]),
+        [("add_column", "additive", "alter")],
+        ({"id": 3, "price": 1, "tags": []}, {"tags": []}),
+    ),
+    "an optional moment that is filled in": (
+        with_column(TURBINES, "last_updated", type="TIMESTAMP"),
+        [("add_column", "additive", "alter")],
+        ({"id": 3, "price": 1, "last_updated": "2026-01-01T00:00:00Z"}, {"last_updated": "2026-01-01T00:00:00Z"}),
+    ),
+    "a wider integer": (
+        with_column(TURBINES, "power", type="BIGINT", maximum=None),
+        [("change_type", "additive", "alter"), ("change_bounds", "additive", "record")],
+        ({"id": 3, "price": 1, "power": 9_000_000_000}, {"power": 9_000_000_000}),
+    ),
+    "an integer that becomes a decimal": (
+        with_column(TURBINES, "power", type="DECIMAL(15,3)"),
+        [("change_type", "additive", "alter"), ("change_bounds", "additive", "record")],
+        ({"id": 3, "price": 1, "power": 0.125}, {"power": 0.125}),
+    ),
+    "a wider decimal": (
+        with_column(TURBINES, "price", type="DECIMAL(20,2)"),
+        [("change_type", "additive", "alter")],
+        ({"id": 3, "price": 123456789012.25}, {"price": 123456789012.25}),
+    ),
+    "a longer text": (
+        with_column(TURBINES, "code", type="VARCHAR(9)"),
+        [("change_length", "additive", "record")],
+        ({"id": 3, "price": 1, "code": "123456789"}, {"code": "123456789"}),
+    ),
+    "one more value of an enum": (
+        with_column(TURBINES, "status", enum=["NEW", "OLD", "GONE"]),
+        [("add_enum_value", "additive", "record")],
+        ({"id": 3, "price": 1, "status": "GONE"}, {"status": "GONE"}),
+    ),
+    "no enum any more": (
+        with_column(TURBINES, "status", enum=None),
+        [("drop_enum", "additive", "record")],
+        ({"id": 3, "price": 1, "status": "ANY"}, {"status": "ANY"}),
+    ),
+    "required to optional": (
+        with_column(TURBINES, "price", required=False),
+        [("set_optional", "additive", "alter")],
+        ({"id": 3}, {"price": None}),
+    ),
+    "wider bounds": (
+        with_column(TURBINES, "power", minimum=-1),
+        [("change_bounds", "additive", "record")],
+        ({"id": 3, "price": 1, "power": -1}, {"power": -1}),
+    ),
+}
+FILLED = {"an optional column with a default": {"height": 1.125}, "a list": {"tags": ["a", "b"]}}
+FILLED |= {"a required column with a default": {"colour": "it's \"white\""}}
+
+
+@pytest.mark.parametrize("case", ADDITIVE)
+def test_what_takes_nothing_away_is_applied_and_every_row_is_kept(
+    turbines: Ontology, store: Store, steward_client: APIClient, case: str
+) -> None:
+    document, steps, (row, has) = ADDITIVE[case]
+    before = rows(steward_client)
+    assert send(steward_client, "post", "/ops/turbines", row).status_code == 422
+    turbines.say(document)
+    unchanged = everything(steward_client, store)
+    dry = put(steward_client, query="?dry_run=true")
+    assert (kinds(dry), dry["state"]) == (steps, "proposed")
+    assert everything(steward_client, store) == unchanged
+
+    plan = put(steward_client)
+    assert (kinds(plan), plan["state"], plan["from_version"], plan["to_version"]) == (steps, "applied", 1, 2)
+    assert all(bool(step["sql"]) == (step["strategy"] == "alter") for step in plan["steps"])
+    fresh = {c["name"]: None for c in document["columns"] if c["name"] not in before[0]} | FILLED.get(case, {})
+    assert rows(steward_client) == [one | fresh for one in before]
+    made = send(steward_client, "post", "/ops/turbines", row)
+    assert made.status_code == 201, made.content
+    assert {name: made.json()[name] for name in has} == has
+    assert put(steward_client)["steps"] == []
+    page = {c["name"]: c for c in steward_client.get(PATH).json()["columns"]}
+    assert {n: (c["type"], not c["required"]) for n, c in page.items()} == {n: found[:2] for n, found in catalogue(store).items()}
+
+
+def test_a_column_is_added_with_its_comment(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    turbines.say(with_column(TURBINES, "colour", type="VARCHAR", description="The paint's."))
+    put(steward_client)
+    assert catalogue(store)["colour"] == ("VARCHAR", True, None, "The paint's.")
+
+
+def test_a_new_default_is_for_new_rows_only(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    turbines.say(with_column(TURBINES, "status", default="OLD"))
+    assert kinds(put(steward_client)) == [("set_default", "metadata", "alter")]
+    assert [r["status"] for r in rows(steward_client)] == ["NEW", "OLD"]
+    assert send(steward_client, "post", "/ops/turbines", {"id": 3, "price": 1}).json()["status"] == "OLD"
+    assert "OLD" in catalogue(store)["status"][2]
+    turbines.say(with_column(TURBINES, "status", default=None))
+    put(steward_client)
+    assert send(steward_client, "post", "/ops/turbines", {"id": 4, "price": 1}).status_code == 422
+    assert catalogue(store)["status"][2] in (None, "NULL")
+
+
+def test_a_type_and_its_default_widen_together(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    turbines.say(with_column(TURBINES, "price", default=1.5))
+    put(steward_client)
+    turbines.say(with_column(TURBINES, "price", type="DECIMAL(20,4)", default=1.5))
+    assert kinds(put(steward_client))[0] == ("change_type", "additive", "alter")
+    assert send(steward_client, "post", "/ops/turbines", {"id": 3}).json()["price"] == 1.5
+    assert store.connection().execute("SELECT price FROM turbines ORDER BY id").fetchall()[0] == (Decimal("12.5000"),)
+
+
+METADATA = {
+    "the table's description": (TURBINES | {"description": "They're mills."}, "change_description"),
+    "a column's description": (with_column(TURBINES, "power", description="What's made."), "change_description"),
+    "a unit where there was none": (with_column(TURBINES, "price", unit="EUR"), "change_unit"),
+    "a column's id": (with_column(TURBINES, "power", id="http://example.org/power"), "change_id"),
+    "the table's id": (TURBINES | {"id": "http://example.org/Turbine"}, "change_id"),
+    "deprecated": (with_column(TURBINES, "code", deprecated=True), "change_deprecated"),
+    "a reference": (with_column(TURBINES, "serial", references="sites.id"), "change_reference"),
+    "the order of an enum": (with_column(TURBINES, "status", enum=["OLD", "NEW"]), "reorder_enum"),
+}
+
+
+@pytest.mark.parametrize("case", METADATA)
+def test_what_only_says_more_is_applied(turbines: Ontology, store: Store, steward_client: APIClient, case: str) -> None:
+    document, kind = METADATA[case]
+    before = rows(steward_client)
+    turbines.say(document)
+    plan = put(steward_client)
+    assert [step[:2] for step in kinds(plan)] == [(kind, "metadata")]
+    assert rows(steward_client) == before
+    assert put(steward_client)["steps"] == []
+    page = steward_client.get(PATH).json()
+    assert page["description"] == document["description"]
+    assert (page["version"], page["drift"]["state"]) == (2, "in step")
+
+
+def test_descriptions_are_comments_in_the_catalogue(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    turbines.say(with_column(TURBINES, "power", description="What's made.") | {"description": "They're mills."})
+    put(steward_client)
+    comment = store.connection().execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'turbines'").fetchall()
+    assert (comment, catalogue(store)["power"][3]) == ([("They're mills.",)], "What's made.")
+    turbines.say(with_column(TURBINES, "power", description=None))
+    put(steward_client)
+    assert catalogue(store)["power"][3] is None
+
+
+def test_many_changes_are_one_plan(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    document = with_column(TURBINES | {"description": ""}, "colour", type="VARCHAR", required=True, default="white")
+    document = with_column(with_column(document, "price", type="DECIMAL(20,2)", required=False), "code", type="VARCHAR(9)")
+    turbines.say(document)
+    assert len(put(steward_client)["steps"]) == 5
+    assert [r["colour"] for r in rows(steward_client)] == ["white", "white"]
+    entry = AuditEntry.objects.filter(action="table.alter").get()
+    assert (entry.actor, len(entry.detail["changes"]), entry.detail["from_version"]) == ("steward", 5, 1)
+
+
+# What is refused.
+
+REFUSED = {
+    "drop a column": (without_column(TURBINES, "code"), {"drop_column"}, "destructive"),
+    "rename a column": (with_column(TURBINES, "code", name="label", renamed_from="code"), {"rename_column"}, "rename"),
+    "rename the table's letters": (TURBINES | {"name": "Turbines"}, {"rename_table"}, "rename"),
+    "a narrower integer": (with_column(TURBINES, "power", type="SMALLINT"), {"change_type"}, "strengthening"),
+    "a narrower decimal": (with_column(TURBINES, "price", type="DECIMAL(5,2)"), {"change_type"}, "strengthening"),
+    "a smaller scale": (with_column(TURBINES, "price", type="DECIMAL(10,1)"), {"change_type"}, "destructive"),
+    "a shorter text": (with_column(TURBINES, "code", type="VARCHAR(3)"), {"change_length"}, "strengthening"),
+    "optional to required": (with_column(TURBINES, "power", required=True), {"set_required"}, "strengthening"),
+    "one value of an enum less": (
+        with_column(TURBINES, "status", enum=["NEW"]),
+        {"remove_enum_value"},
+        "strengthening",
+    ),
+    "an enum where there was none": (with_column(TURBINES, "code", enum=["abc"]), {"set_enum"}, "strengthening"),
+    "tighter bounds": (with_column(TURBINES, "power", maximum=150), {"change_bounds"}, "strengthening"),
+    "a pattern": (with_column(TURBINES, "code", pattern="^a"), {"change_pattern"}, "strengthening"),
+    "another key": (
+        with_column(TURBINES, "serial", required=True) | {"primary_key": ["serial"], "unique": []},
+        {"change_key", "set_required", "drop_unique"},
+        "strengthening",
+    ),
+    "another unit": (with_column(TURBINES, "power", unit="W"), {"change_unit"}, "meaning"),
+    "a required column without a default": (
+        with_column(TURBINES, "colour", type="VARCHAR", required=True),
+        {"add_column"},
+        "strengthening",
+    ),
+    "a required column that is filled in": (
+        with_column(TURBINES, "token", type="UUID", required=True, generated="uuid"),
+        {"add_column"},
+        "additive",
+    ),
+    "a unique rule": (TURBINES | {"unique": [["serial"], ["code"]]}, {"add_unique"}, "strengthening"),
+    "no unique rule any more": (TURBINES | {"unique": []}, {"drop_unique"}, "additive"),
+    "a wider key": (with_column(TURBINES, "id", type="BIGINT"), {"change_type"}, "additive"),
+    "a wider unique column": (with_column(TURBINES, "serial", type="BIGINT"), {"change_type"}, "additive"),
+    "a list of a single value": (with_column(TURBINES, "code", type="VARCHAR(5)", multivalued=True), {"change_multivalued"}, "additive"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_needs_a_person_is_refused_and_nothing_is_begun(
+    turbines: Ontology, store: Store, steward_client: APIClient, case: str
+) -> None:
+    document, expected, change_class = REFUSED[case]
+    before = everything(steward_client, store)
+    turbines.say(document | {"description": "This would have been applied alone."}, "turbines_schema")
+    answer = send(steward_client, "put", PATH)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (409, "changes-refused")
+    waiting = {change["change"]: change for change in problem["changes"] if change["strategy"] == "wait"}
+    assert set(waiting) == expected
+    assert change_class in {change["class"] for change in waiting.values()}
+    assert all(change["why"] and change["sql"] == [] for change in waiting.values())
+    assert everything(steward_client, store) == before
+    dry = put(steward_client, query="?dry_run=true")
+    assert (dry["state"], dry["steps"]) == ("proposed", problem["changes"])
+    answer = send(steward_client, "post", "/admin/tables", {"schema": "turbines_schema"})
+    assert (answer.status_code, answer.json()["changes"]) == (409, problem["changes"])
+    assert outcomes(send(steward_client, "post", "/ops/initialize").json()) == {document["name"]: "waits"}
+    assert everything(steward_client, store) == before
+
+
+# A document that somebody sends.
+
+
+def test_a_document_that_is_sent_is_applied_and_the_table_pinned_to_it(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    plan = put(steward_client, {"schema": with_column(TURBINES, "colour", type="VARCHAR")})
+    assert (kinds(plan), plan["to_version"]) == ([("add_column", "additive", "alter")], 2)
+    snapshot = Snapshot.objects.get(table_name="turbines", number=2)
+    assert (snapshot.provenance, snapshot.document_id) == ("request", "turbines_schema")
+    page = steward_client.get(PATH).json()
+    assert (page["pinned"], page["source"]["provenance"], page["version"]) == (True, "request", 2)
+    refused = send(steward_client, "put", PATH, {})
+    assert (refused.status_code, refused.json()["code"]) == (423, "table-pinned")
+    assert outcomes(send(steward_client, "post", "/ops/initialize").json()) == {"turbines": "pinned"}
+    assert "colour" in rows(steward_client)[0]
+    assert AuditEntry.objects.filter(action="table.pin", object="turbines", actor="steward").count() == 1
+
+
+def test_a_table_that_was_unpinned_goes_back_to_the_ontology(turbines: Ontology, steward_client: APIClient) -> None:
+    put(steward_client, {"schema": TURBINES | {"description": "Mine."}})
+    assert steward_client.get(PATH).json()["drift"]["state"] == "behind"
+    ManagedTable.objects.filter(name="turbines").update(pinned=False)
+    assert [step["change"] for step in put(steward_client)["steps"]] == ["change_description"]
+    page = steward_client.get(PATH).json()
+    assert (page["description"], page["drift"]["state"], page["source"]["provenance"]) == ("Wind turbines.", "in step", "live")
+    assert steward_client.get("/admin/tables").json()[0]["drift"]["state"] == "in step"
+
+
+def test_a_document_that_is_sent_may_be_tried_dry(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    before = everything(steward_client, store)
+    plan = put(steward_client, {"schema": with_column(TURBINES, "colour", type="VARCHAR")}, "?dry_run=true")
+    assert (kinds(plan), plan["state"]) == ([("add_column", "additive", "alter")], "proposed")
+    assert put(steward_client, {"schema": without_column(TURBINES, "code")}, "?dry_run=true")["state"] == "proposed"
+    assert everything(steward_client, store) == before
+    assert Snapshot.objects.count() == 1
+
+
+def test_a_document_that_needs_a_person_is_refused_and_leaves_no_trace(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    before = everything(steward_client, store)
+    answer = send(steward_client, "put", PATH, {"schema": without_column(TURBINES, "code")})
+    assert (answer.status_code, [c["change"] for c in answer.json()["changes"]]) == (409, ["drop_column"])
+    assert everything(steward_client, store) == before
+    assert Snapshot.objects.count() == 1
+
+
+def test_a_document_of_another_table_is_refused(turbines: Ontology, steward_client: APIClient) -> None:
+    answer = send(steward_client, "put", PATH, {"schema": TURBINES | {"name": "sites"}})
+    assert (answer.status_code, answer.json()["code"]) == (422, "document-names-other")
+
+
+def test_a_document_that_makes_no_table_is_refused_with_every_reason(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    columns = [{"name": "id", "type": "SPAGHETTI"}, {"name": "", "type": "INTEGER"}, {"name": "n", "type": "INTEGER", "default": "x"}]
+    before = everything(steward_client, store)
+    answer = send(steward_client, "put", PATH, {"schema": {"name": "turbines", "columns": columns}})
+    assert answer.status_code == 422
+    assert {e["pointer"] for e in answer.json()["errors"]} == {"/columns/0/type", "/columns/1/name", "/columns/2/default"}
+    for document in ([], "turbines", None, 7, {}):
+        assert send(steward_client, "put", PATH, {"schema": document}).status_code == 422
+    pattern = send(steward_client, "put", PATH, {"schema": with_column(TURBINES, "url", type="VARCHAR", pattern="(?=x)")})
+    assert (pattern.status_code, pattern.json()["code"]) == (422, "pattern-refused")
+    assert everything(steward_client, store) == before
+    assert steward_client.get(PATH).json()["drift"]["state"] == "in step"
+
+
+def test_a_default_in_a_document_that_is_sent_keeps_its_digits(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    digits = "12345678901234567890123456789.123456789"
+    document = json.dumps(with_column(TURBINES, "budget", type="DECIMAL(38,9)", default=0)).replace('"default": 0', f'"default": {digits}')
+    plan = put(steward_client, f'{{"schema": {document}}}')
+    assert digits in plan["steps"][0]["sql"][0]
+    assert store.connection().execute("SELECT DISTINCT budget FROM turbines").fetchall() == [(Decimal(digits),)]
+    assert digits in Snapshot.objects.get(number=2).document
+
+
+def test_without_an_answer_the_last_good_schema_does(turbines: Ontology, store: Store, steward_client: APIClient, settings) -> None:
+    settings.ONTO_SERVER_URL = NOWHERE
+    assert put(steward_client)["steps"] == []
+
+
+def test_without_an_answer_a_newer_schema_is_not_taken_back(
+    turbines: Ontology, store: Store, steward_client: APIClient, settings
+) -> None:
+    put(steward_client, {"schema": TURBINES | {"description": "Mine."}})
+    ManagedTable.objects.filter(name="turbines").update(pinned=False)
+    settings.ONTO_SERVER_URL = NOWHERE
+    assert put(steward_client)["steps"] == []
+    assert outcomes(send(steward_client, "post", "/ops/initialize").json()) == {"turbines": "unchanged"}
+    assert steward_client.get(PATH).json()["description"] == "Mine."
+
+
+def test_a_table_that_is_not_in_the_ontology_is_not_found_there(turbines: Ontology, steward_client: APIClient) -> None:
+    turbines.say(table("sites"))
+    turbines.forget("turbines_schema")
+    answer = send(steward_client, "put", PATH)
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-schema")
