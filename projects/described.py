@@ -16,9 +16,16 @@ from schema_registry.schema import ColumnSchema
 
 def summaries(store: Store, live: Sequence[LiveTable]) -> list[dict[str, Any]]:
     """The tables as a list shows them, with the drift that was known when each schema was last fetched."""
-    latest = {snapshot.table_key: snapshot for snapshot in snapshots.latest_of_each()}
+    latest = _last_said(*live)
     records = {record.name.casefold(): record for record in ManagedTable.objects.all()}
     return [_summary(store, t, latest.get(t.name.casefold()), records.get(t.name.casefold())) for t in live]
+
+
+def _last_said(*live: LiveTable) -> dict[str, Snapshot]:
+    """What each table's source said when it was last asked, by the table's key; a schema that a person sent is not its source's."""
+    of_sources = Snapshot.objects.filter(table_key__in=[table.name.casefold() for table in live]).exclude(provenance=snapshots.REQUEST)
+    last = dict(of_sources.order_by("last_seen_at", "number").values_list("table_key", "id"))
+    return {snapshot.table_key: snapshot for snapshot in Snapshot.objects.filter(id__in=last.values())}
 
 
 def _summary(store: Store, table: LiveTable, latest: Snapshot | None, record: ManagedTable | None) -> dict[str, Any]:
@@ -40,7 +47,7 @@ def _summary(store: Store, table: LiveTable, latest: Snapshot | None, record: Ma
 
 
 def drift(table: LiveTable, latest: Snapshot | None) -> dict[str, Any]:
-    """Whether the live schema is that of the latest snapshot, the changes between them, and when the source was last asked."""
+    """Whether the live schema is what its source said last, the changes between them, and when the source was last asked."""
     if latest is None:
         return {"state": "unknown", "checked_at": None, "changes": []}
     changes = [] if latest.fingerprint == table.schema.fingerprint else diff(table.schema, latest.as_schema())
@@ -52,7 +59,7 @@ def detail(store: Store, table: LiveTable) -> dict[str, Any]:
     """One table's own page: the summary, each column, and the references that do not hold, counted now."""
     record = ManagedTable.objects.filter(name__iexact=table.name).first()
     broken = {d.column: d.rows for d in tables.dangling(store, table.schema)}
-    return _summary(store, table, snapshots.latest(table.name), record) | {
+    return _summary(store, table, _last_said(table).get(table.name.casefold()), record) | {
         "columns": [column(table, c) for c in table.schema.columns],
         "unique": [list(names) for names in table.schema.unique],
         "fingerprint": table.schema.fingerprint,

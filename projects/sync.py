@@ -51,12 +51,13 @@ class Outcome:
             "detail": self.detail,
         }
 
-    def plan(self, actor: str) -> dict[str, Any]:
-        """The outcome in the shape of a plan."""
+    def plan(self, actor: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """The outcome in the shape of a plan; that of a dry run with steps is only proposed."""
+        applied = self.outcome == "unchanged" or (self.outcome == "altered" and not dry_run)
         return {
             "id": None,
             "table": self.table,
-            "state": {"altered": "applied", "unchanged": "applied"}.get(self.outcome, "proposed"),
+            "state": "applied" if applied else "proposed",
             "base_fingerprint": self.base_fingerprint,
             "from_version": self.from_version,
             "to_version": self.version,
@@ -160,9 +161,18 @@ def _bring(store: Store, wanted: Wanted, *, actor: str, dry_run: bool, revive: b
     live = store.table(name)
     if record and record.pinned:
         return _outcome(wanted, "pinned", live=live, detail=f"It is pinned to version {live.version}.")
-    if wanted.provenance == snapshots.CACHED and wanted.snapshot.number < live.version:
-        return _outcome(wanted, "unchanged", live=live, detail="The cached schema is older than the table's.")
+    if _is_older(wanted, live):
+        return _left_newer(wanted, live)
     return _alter(store, live, wanted, actor=actor, dry_run=dry_run)
+
+
+def _is_older(wanted: Wanted, live: LiveTable) -> bool:
+    """Whether a cached schema came before the table's own, which it must not take back."""
+    return wanted.provenance == snapshots.CACHED and wanted.snapshot.number < live.version
+
+
+def _left_newer(wanted: Wanted, live: LiveTable) -> Outcome:
+    return _outcome(wanted, "unchanged", live=live, detail="The cached schema is older than the table's.")
 
 
 def _create(store: Store, wanted: Wanted, *, actor: str, dry_run: bool) -> Outcome:
@@ -252,6 +262,8 @@ def bring_to_document(store: Store, name: str, document: Any, *, actor: str, dry
 def _bring_or_raise(store: Store, wanted: Wanted, *, actor: str, dry_run: bool) -> Outcome:
     with store.locks.of(wanted.schema.name).alone():
         live = store.table(wanted.schema.name)
+        if _is_older(wanted, live):
+            return _left_newer(wanted, live)
         if dry_run:
             planned = steps(live.schema, wanted.schema)
             waits = any(step.strategy == "wait" for step in planned)

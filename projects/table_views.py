@@ -98,7 +98,7 @@ class Table(APIView):
             outcome = sync.bring_to_document(store, table, body["schema"], actor=actor, dry_run=dry_run)
         else:
             outcome = sync.bring_up_to_date(store, table, actor=actor, dry_run=dry_run)
-        return Response({"plan": outcome.plan(actor)})
+        return Response({"plan": outcome.plan(actor, dry_run=dry_run)})
 
     @extend_schema(
         responses=serializers.Dropped,

@@ -167,14 +167,20 @@ class Writer:
         return outcomes
 
     def _run_rows(self, transaction: "Transaction", rows: list[Any]) -> list[Any]:
-        outcomes: list[Any] = []
-        for _, run in groupby(rows, key=lambda row: row.batch):
-            writes = list(run)
-            if self._store.table(writes[0].schema.name).schema is not writes[0].schema:
-                outcomes += [SchemaMoved(table=writes[0].schema.name)] * len(writes)
-            else:
-                outcomes += writes[0].run(transaction, writes)
+        """Table by table, and within a table in the order they came; the outcomes are in the order of `rows`."""
+        order = sorted(range(len(rows)), key=lambda place: rows[place].schema.name)
+        outcomes: list[Any] = [None] * len(rows)
+        for _, run in groupby(order, key=lambda place: rows[place].batch):
+            places = list(run)
+            for place, outcome in zip(places, self._run_batch(transaction, [rows[place] for place in places]), strict=True):
+                outcomes[place] = outcome
         return outcomes
+
+    def _run_batch(self, transaction: "Transaction", writes: list[Any]) -> list[Any]:
+        schema = writes[0].schema
+        if self._store.has(schema.name) and self._store.table(schema.name).schema is schema:
+            return writes[0].run(transaction, writes)
+        return [SchemaMoved(table=schema.name) for _ in writes]
 
 
 def _groups(batch: list[_Queued]) -> Iterator[list[_Queued]]:

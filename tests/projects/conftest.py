@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rest_framework.test import APIClient
 
 import schema_registry.mock
 from projects.store import tables
@@ -12,7 +13,7 @@ from projects.store.connection import Store, get_store
 from schema_registry.mock.server import MockOntology
 from schema_registry.schema import TableSchema
 from schema_registry.sources.native import parse_document
-from tests.projects.ontology import TURBINES, Ontology, table
+from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, send, table
 
 DOCUMENTS = Path(schema_registry.mock.__file__).parent / "documents"
 WIND_FARM = {"project_name": "Wind farm", "total_amount": 1250000.50, "maturity_years": 20, "expected_tri": 8.25, "dscr": 1.35}
@@ -53,3 +54,12 @@ def ontology(settings, tmp_path: Path) -> Iterator[Ontology]:
         made.say(TURBINES)
         made.say(table("sites", {"name": "name", "type": "VARCHAR"}))
         yield made
+
+
+@pytest.fixture
+def turbines(ontology: Ontology, store: Store, steward_client: APIClient) -> Ontology:
+    """The two tables of the ontology, and two rows of turbines."""
+    assert send(steward_client, "post", "/ops/initialize").status_code == 200
+    for row in (FIRST, SECOND):
+        assert send(steward_client, "post", "/ops/turbines", row).status_code == 201
+    return ontology

@@ -7,6 +7,8 @@ from pathlib import Path
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
+from projects.store.connection import Store
+
 NOWHERE = "http://127.0.0.1:1"  # nothing listens there
 TURBINES = {
     "name": "turbines",
@@ -43,7 +45,7 @@ def table(name: str, *columns: dict, **more: object) -> dict:
     return {"name": name, "columns": [{"name": "id", "type": "INTEGER", "required": True}, *columns], **more}
 
 
-def with_column(document: dict, name: str, **more: object) -> dict:
+def with_column(document: dict, name: str, /, **more: object) -> dict:
     """The document with a column's fields changed, or with a new column; a field that is None goes."""
     changed = deepcopy(document)
     found = next((c for c in changed["columns"] if c["name"] == name), None)
@@ -69,3 +71,31 @@ def send(client: APIClient, method: str, path: str, body: object = None) -> Resp
 def outcomes(report: dict) -> dict[str, str]:
     """What became of each table, by its name."""
     return {one["table"]: one["outcome"] for one in report["tables"]}
+
+
+def everything(client: APIClient, store: Store, name: str = "turbines") -> tuple:
+    """All of a table that a person could see changed: its rows, DuckDB's own catalogue, and its page."""
+    page = client.get(f"/admin/tables/{name}").json()
+    facts = [page[fact] for fact in ("fingerprint", "version", "columns", "changed_at", "pinned")]
+    return client.get(f"/ops/{name}").json(), catalogue(store, name), facts
+
+
+def catalogue(store: Store, name: str = "turbines") -> dict[str, tuple]:
+    """What DuckDB itself says of each column: type, whether it may be null, default, comment."""
+    found = store.connection().execute(
+        "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
+        "WHERE schema_name = 'main' AND table_name = ?",
+        [name],
+    )
+    return {column: tuple(rest) for column, *rest in found.fetchall()}
+
+
+def put(client: APIClient, body: object = None, query: str = "") -> dict:
+    """The plan that bringing turbines up to date answered."""
+    answer = send(client, "put", f"/admin/tables/turbines{query}", body)
+    assert answer.status_code == 200, answer.content
+    return answer.json()["plan"]
+
+
+def kinds(plan: dict) -> list[tuple[str, str, str]]:
+    return [(step["change"], step["class"], step["strategy"]) for step in plan["steps"]]

@@ -62,6 +62,22 @@ def test_a_bad_row_in_a_group_fails_alone(projects: Store) -> None:
     assert [seq for seq, _, _ in feed(projects)] == list(range(1, 33))
 
 
+def test_rows_of_two_tables_in_one_group_go_to_their_own_callers(projects: Store) -> None:
+    portfolio = {"portfolio_name": "p", "risk_profile": "MODERATE", "total_committed_amount": 1, "inception_date": "2026-01-01"}
+    bodies = {"projects": WIND_FARM, "portfolios": portfolio}
+    writes = []
+    for number in range(20):
+        name = ("projects", "portfolios")[number % 2]
+        live = projects.table(name)
+        cells = service.new_cells(projects, live.schema, bodies[name] | {f"{name[:-1]}_name": str(number)})
+        writes.append(rows.Create(live.schema, cells, "test", 1))
+    with projects.transaction() as transaction:
+        outcomes = projects.writer._run_rows(transaction, writes)
+    assert [(o.table, json.loads(o.after)[f"{o.table[:-1]}_name"]) for o in outcomes] == [
+        (w.schema.name, w.cells[f"{w.schema.name[:-1]}_name"]) for w in writes
+    ]
+
+
 def test_five_hundred_rows_of_one_group_come_back_in_their_order(projects: Store) -> None:
     live = projects.table("projects")
     writes = []

@@ -29,7 +29,9 @@ def detail_of(report: sync.Report, name: str) -> str:
 # Spawning by REST.
 
 
-def test_initialize_makes_every_table_and_a_second_time_changes_nothing(ontology: Ontology, store: Store, steward_client: APIClient) -> None:
+def test_initialize_makes_every_table_and_a_second_time_changes_nothing(
+    ontology: Ontology, store: Store, steward_client: APIClient
+) -> None:
     first = send(steward_client, "post", "/ops/initialize")
     assert first.status_code == 200
     assert outcomes(first.json()) == {"turbines": "created", "sites": "created"}
@@ -111,7 +113,9 @@ def test_a_table_that_comes_back_is_no_longer_pinned(ontology: Ontology, store: 
 # Syncing.
 
 
-def test_a_sync_applies_what_needs_no_leave_and_leaves_the_rest_waiting(ontology: Ontology, store: Store, steward_client: APIClient) -> None:
+def test_a_sync_applies_what_it_may_and_leaves_the_rest_waiting(
+    ontology: Ontology, store: Store, steward_client: APIClient
+) -> None:
     synced(store)
     send(steward_client, "post", "/ops/turbines", FIRST)
     ontology.say(without_column(TURBINES, "code"))

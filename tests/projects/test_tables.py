@@ -13,18 +13,9 @@ from projects.store.connection import Store
 from schema_registry.models import AuditEntry
 from tests.conftest import client_of, user_with_role
 from tests.projects.conftest import WIND_FARM
-from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, send, table, with_column
+from tests.projects.ontology import TURBINES, Ontology, send, table, with_column
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def turbines(ontology: Ontology, store: Store, steward_client: APIClient) -> Ontology:
-    """The two tables of the ontology, and two rows of turbines."""
-    assert send(steward_client, "post", "/ops/initialize").status_code == 200
-    for row in (FIRST, SECOND):
-        assert send(steward_client, "post", "/ops/turbines", row).status_code == 201
-    return ontology
 
 
 # Lists.
