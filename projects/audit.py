@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from projects.store import books
-from projects.store.connection import Transaction, get_store
+from projects.store.connection import Store, Transaction, get_store
 from schema_registry import audit
 from schema_registry.audit import Head, Verdict
 from schema_registry.models import AuditEntry
@@ -23,10 +23,22 @@ def record(action: str, object: str, *, actor: str, detail: Mapping[str, Any] | 
 
 
 def witness(head: Head) -> None:
-    """Keeps the head in the file, in the background; the owner's heartbeat does it for what other processes recorded."""
+    """Keeps the head in the file, in the background; the owner's heartbeat does it for what other processes recorded.
+
+    A log that has lost or changed the entry that is kept is no longer followed, so that `verify` goes on saying so.
+    """
     store = get_store()
-    if store.is_open:
+    if store.is_open and _stands(_kept(store)):
         store.writer.later(lambda writing: _keep(writing, head))
+
+
+def _kept(store: Store) -> Head:
+    with store.read() as cursor:
+        return _read(books.get(cursor, _KEY))
+
+
+def _stands(kept: Head) -> bool:
+    return kept.seq == 0 or AuditEntry.objects.filter(seq=kept.seq, hash=kept.hash).exists()
 
 
 def _keep(writing: Transaction, head: Head) -> None:
@@ -41,6 +53,5 @@ def _read(kept: str | None) -> Head:
 
 def verify() -> Verdict:
     """Checks the whole chain, and that it still has the head that the DuckDB file knows."""
-    with get_store().read() as cursor:
-        kept = _read(books.get(cursor, _KEY))
+    kept = _kept(get_store())
     return audit.verify(kept if kept.seq else None)

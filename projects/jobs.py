@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import connections
 from django.utils import timezone
 
 from projects import audit, loads, sync
-from projects.errors import JobFailed, NotAllowed
+from projects.errors import NotAllowed
 from projects.models import Job
 from projects.store import books
-from projects.store.connection import Store
+from projects.store.connection import Store, get_store
 from schema_registry import rights
 from schema_registry.errors import SpawnError
 
@@ -74,7 +75,10 @@ def leave(kind: str, inputs: Mapping[str, Any], user: Any = None) -> Job:
 def withdraw(job: Job) -> bool:
     """Takes a job back that nobody has begun; False where somebody has."""
     waiting = Job.objects.filter(id=job.id, state=Job.State.QUEUED)
-    return bool(waiting.update(state=Job.State.WITHDRAWN, finished_at=timezone.now()))
+    withdrawn = bool(waiting.update(state=Job.State.WITHDRAWN, finished_at=timezone.now()))
+    if withdrawn:
+        _forget_file(job)
+    return withdrawn
 
 
 def next_job() -> Job | None:
@@ -87,8 +91,11 @@ def next_job() -> Job | None:
     return None
 
 
-def run(store: Store, job: Job) -> None:
-    """Runs a claimed job and records its outcome; whatever goes wrong ends in the job's error."""
+def run(store: Store, job: Job, is_ending: Callable[[], bool] = lambda: False) -> None:
+    """Runs a claimed job and records its outcome; whatever goes wrong ends in the job's error.
+
+    `is_ending` says whether the owner is being stopped, which interrupts the job.
+    """
     actor = job.created_by.get_username() if job.created_by else SYSTEM
     try:
         check_right(job.kind, job.created_by)
@@ -97,6 +104,9 @@ def run(store: Store, job: Job) -> None:
     except SpawnError as error:
         _finish(job, Job.State.FAILED, told(error), str(error))
     except Exception:  # the loop of jobs survives anything
+        if is_ending():
+            _settle(store, job)
+            return
         log.exception("a job failed", extra={"job": str(job.id), "kind": job.kind})
         _finish(job, Job.State.FAILED, None, "Something went wrong inside; the log has it under this job's id.")
     else:
@@ -106,6 +116,13 @@ def run(store: Store, job: Job) -> None:
 def _finish(job: Job, state: str, result: Any, error: str) -> None:
     done = {"done": 100, "total": 100} if state == Job.State.DONE else {}
     Job.objects.filter(id=job.id).update(state=state, result=result, error=error, finished_at=timezone.now(), **done)
+    _forget_file(job)
+
+
+def _forget_file(job: Job) -> None:
+    """A load that is over, run or not, needs its file no longer."""
+    if name := job.inputs.get("spool"):
+        (get_store().spool / Path(name).name).unlink(missing_ok=True)
 
 
 def told(error: SpawnError) -> dict[str, Any]:
@@ -121,8 +138,11 @@ def measured(store: Store, report: Callable[[float], Any], every: float = 0.3) -
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(every):
-            report(store.progress())
+        try:
+            while not ended.wait(every):
+                report(store.progress())
+        finally:
+            connections.close_all()  # This thread's own.
 
     watcher = threading.Thread(target=watch, name="duckspawn-progress", daemon=True)
     watcher.start()
@@ -134,18 +154,22 @@ def measured(store: Store, report: Callable[[float], Any], every: float = 0.3) -
 
 
 def recover(store: Store) -> list[Job]:
-    """At start, ends what a killed owner left running: done where its rows are in the file, begun again or failed otherwise."""
+    """At start, ends what a killed owner left running; gives those jobs."""
     left = list(Job.objects.filter(state=Job.State.RUNNING))
     for job in left:
-        with store.read() as cursor:
-            result = books.job_result(cursor, str(job.id))
-        if result is not None:
-            _finish(job, Job.State.DONE, json.loads(result), "")
-        elif KINDS[job.kind].again:
-            Job.objects.filter(id=job.id).update(state=Job.State.QUEUED, started_at=None)
-        else:
-            _finish(
-                job, Job.State.FAILED, None, str(JobFailed(detail="It was interrupted when the server stopped; nothing of it was kept."))
-            )
-        audit.record("job.recover", f"{job.kind} {job.id}", actor=SYSTEM, detail={"done": result is not None})
+        done = _settle(store, job)
+        audit.record("job.recover", f"{job.kind} {job.id}", actor=SYSTEM, detail={"done": done})
     return left
+
+
+def _settle(store: Store, job: Job) -> bool:
+    """Ends a job that was interrupted: done where its rows are in the file, and True; begun again or failed otherwise."""
+    with store.read() as cursor:
+        result = books.job_result(cursor, str(job.id))
+    if result is not None:
+        _finish(job, Job.State.DONE, json.loads(result), "")
+    elif job.kind in KINDS and KINDS[job.kind].again:  # An older version may not know what a newer one left.
+        Job.objects.filter(id=job.id).update(state=Job.State.QUEUED, started_at=None)
+    else:
+        _finish(job, Job.State.FAILED, None, "It was interrupted when the server stopped; nothing of it was kept.")
+    return result is not None

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from datetime import datetime, timedelta
 
 from django.db import connections
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 BEAT = 2.0  # seconds between heartbeats
 SILENCE = timedelta(seconds=10)  # after this long without a beat nobody does jobs
 LOOK = 0.3  # seconds between looks for a job
+STOPPING = 20.0  # seconds that a stop waits for the job and the heartbeat
 
 
 class Duties:
@@ -40,10 +42,12 @@ class Duties:
         """Ends both threads, a job in the middle of a statement included, then closes the file."""
         self._ended.set()
         store = get_store()
-        if store.is_open:
-            store.measured_cursor().interrupt()
-        for thread in self._threads:
-            thread.join(timeout=20)
+        until = time.monotonic() + STOPPING
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < until:
+            if store.is_open:  # Again and again: between two statements an interrupt is lost.
+                store.measured_cursor().interrupt()
+            for thread in self._threads:
+                thread.join(timeout=0.1)
         store.close()
 
     def _beat(self) -> None:
@@ -79,7 +83,7 @@ class Duties:
         try:
             job = jobs.next_job()
             if job:
-                jobs.run(get_store(), job)
+                jobs.run(get_store(), job, self._ended.is_set)
         except Exception:  # the loop of jobs survives anything
             log.exception("the jobs cannot be looked for")
             return False

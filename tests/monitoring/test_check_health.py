@@ -23,7 +23,7 @@ def address(live_server, settings) -> str:
 
 def test_a_healthy_server_is_0(address):
     code, said = check_health(address)
-    assert code == 0
+    assert code == 0, said
     assert "duckdb       healthy" in said and said.endswith("\nhealthy\n")
 
 

@@ -113,9 +113,7 @@ def test_a_table_that_comes_back_is_no_longer_pinned(ontology: Ontology, store: 
 # Syncing.
 
 
-def test_a_sync_applies_what_it_may_and_leaves_the_rest_waiting(
-    ontology: Ontology, store: Store, steward_client: APIClient
-) -> None:
+def test_a_sync_applies_what_it_may_and_leaves_the_rest_waiting(ontology: Ontology, store: Store, steward_client: APIClient) -> None:
     synced(store)
     send(steward_client, "post", "/ops/turbines", FIRST)
     ontology.say(without_column(TURBINES, "code"))

@@ -156,6 +156,31 @@ def test_what_takes_nothing_away_is_applied_and_every_row_is_kept(
     assert {n: (c["type"], not c["required"]) for n, c in page.items()} == {n: found[:2] for n, found in catalogue(store).items()}
 
 
+DEFAULTS = {
+    "flag": ("BOOLEAN", True, True),
+    "large": ("HUGEINT", 2**100, 2**100),
+    "twice": ("DOUBLE", 1e300, 1e300),
+    "day": ("DATE", "2026-01-31", "2026-01-31"),
+    "moment": ("TIMESTAMPTZ", "2026-01-01T02:00:00+02:00", "2026-01-01T00:00:00Z"),
+    "token": ("UUID", "0197f0a0-0000-7000-8000-000000000001", "0197f0a0-0000-7000-8000-000000000001"),
+    "tree": ("JSON", {"it's": [1, None]}, {"it's": [1, None]}),
+    "prices": ("DECIMAL(10,2)[]", [1.25], [1.25]),
+    "we\"ird 'name": ("VARCHAR", "'; DROP TABLE turbines; --", "'; DROP TABLE turbines; --"),
+}
+
+
+def test_a_required_column_of_any_type_fills_the_rows_that_are_there(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+    document = TURBINES
+    for name, (kind, default, _) in DEFAULTS.items():
+        document = with_column(document, name, type=kind, default=default, required=True, description=f"{name}'s")
+    turbines.say(document)
+    assert {step["strategy"] for step in put(steward_client)["steps"]} == {"alter"}
+    send(steward_client, "post", "/ops/turbines", {"id": 3, "price": 1})
+    for row in rows(steward_client):
+        assert {name: row[name] for name in DEFAULTS} == {name: shown for name, (_, _, shown) in DEFAULTS.items()}
+    assert catalogue(store)["we\"ird 'name"][3] == "we\"ird 'name's"
+
+
 def test_a_column_is_added_with_its_comment(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
     turbines.say(with_column(TURBINES, "colour", type="VARCHAR", description="The paint's."))
     put(steward_client)
@@ -261,6 +286,11 @@ REFUSED = {
     ),
     "a required column that is filled in": (
         with_column(TURBINES, "token", type="UUID", required=True, generated="uuid"),
+        {"add_column"},
+        "additive",
+    ),
+    "a required moment with a default": (
+        with_column(TURBINES, "since", type="TIMESTAMP", required=True, default="2026-01-01T00:00:00Z"),
         {"add_column"},
         "additive",
     ),

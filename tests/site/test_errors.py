@@ -45,11 +45,11 @@ RAISED = {
     "nested": serializers.ValidationError({"a": ["wrong"], "b/c": {"d": [{"e": ["bad"]}]}}),
 }
 urlpatterns = [
-    *urls.urlpatterns,
     path("ops/plain", plain),
     path("ops/broken", broken),
     path("page", broken),
     *(path(f"ops/{name}", raising(error)) for name, error in RAISED.items()),
+    *urls.urlpatterns,
 ]
 handler404, handler500 = urls.handler404, urls.handler500
 
