@@ -10,7 +10,6 @@ from schema_registry.diff import Change, diff
 from schema_registry.schema import ColumnSchema, TableSchema
 
 AT_ONCE = ("additive", "metadata")  # the classes that are applied without asking anybody
-COMPUTED = ("TIMESTAMP", "BLOB")  # types whose default DuckDB computes; it adds a required column with a constant one only
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,8 @@ def _hindrance(live: TableSchema, wanted: TableSchema, change: Change, column: C
         return "DuckDB does this only by a rebuild of the table."
     if change.kind == "change_type" and column and _is_constrained(live, column.name):
         return "The column is part of a key or a unique rule, so the table has to be rebuilt."
-    if change.kind == "add_column" and column and column.required:
-        if column.default is None:
-            return "Each row needs a value of its own, so the table has to be rebuilt."
-        if column.type.base in COMPUTED:
-            return f"DuckDB adds no required column of type {column.sql_type} to rows that are there, so the table has to be rebuilt."
+    if change.kind == "add_column" and column and column.required and column.default is None:
+        return "Each row needs a value of its own, so the table has to be rebuilt."
     return ""
 
 

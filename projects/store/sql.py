@@ -4,6 +4,7 @@ A *cell* is a value as text, in the one form that a CSV field, a URL and a row's
 into a column's value, `json_of` turns a value into JSON. Both are SQL, so one row and a million go the same way.
 """
 
+import base64
 import json
 from collections.abc import Iterable, Sequence
 
@@ -73,13 +74,20 @@ def filled(column: ColumnSchema, value: str) -> str:
 
 
 def default_of(column: ColumnSchema) -> str:
-    """The default's value, written out: a DEFAULT of DuckDB takes no lambda, so a list stands as its elements."""
+    """The default's value as a constant: DuckDB adds a required column to rows that are there with nothing else."""
     if column.default is None:
         return "NULL"
     if not column.multivalued:
-        return _scalar(column, literal(column.default))
+        return _constant(column, column.default)
     elements = (e if isinstance(e, str) else json.dumps(e) for e in json.loads(column.default))
-    return f"[{', '.join(_scalar(column, literal(e)) for e in elements)}]::{column.sql_type}"
+    return f"[{', '.join(_constant(column, e) for e in elements)}]::{column.sql_type}"
+
+
+def _constant(column: ColumnSchema, cell: str) -> str:
+    """A literal of the schema, whose times are in UTC already."""
+    if column.type.base == "BLOB":
+        cell = "".join(f"\\x{byte:02X}" for byte in base64.b64decode(cell))
+    return f"({literal(cell)})::{column.type}"
 
 
 # Values to JSON and back to cells.

@@ -80,6 +80,21 @@ ADDITIVE = {
         [("add_column", "additive", "alter")],
         ({"id": 3, "price": 1, "tags": []}, {"tags": []}),
     ),
+    "a required list with a default": (
+        with_column(TURBINES, "days", type="TIMESTAMP[]", required=True, default=["2026-01-01T00:00:00+01:00"]),
+        [("add_column", "additive", "alter")],
+        ({"id": 3, "price": 1, "days": []}, {"days": []}),
+    ),
+    "a required moment with a default": (
+        with_column(TURBINES, "since", type="TIMESTAMP", required=True, default="2026-01-01T00:00:00Z"),
+        [("add_column", "additive", "alter")],
+        ({"id": 3, "price": 1}, {"since": "2026-01-01T00:00:00Z"}),
+    ),
+    "required bytes with a default": (
+        with_column(TURBINES, "mark", type="BLOB", required=True, default="AP8="),
+        [("add_column", "additive", "alter")],
+        ({"id": 3, "price": 1}, {"mark": "AP8="}),
+    ),
     "an optional moment that is filled in": (
         with_column(TURBINES, "last_updated", type="TIMESTAMP"),
         [("add_column", "additive", "alter")],
@@ -286,11 +301,6 @@ REFUSED = {
     ),
     "a required column that is filled in": (
         with_column(TURBINES, "token", type="UUID", required=True, generated="uuid"),
-        {"add_column"},
-        "additive",
-    ),
-    "a required moment with a default": (
-        with_column(TURBINES, "since", type="TIMESTAMP", required=True, default="2026-01-01T00:00:00Z"),
         {"add_column"},
         "additive",
     ),
