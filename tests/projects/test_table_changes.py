@@ -88,12 +88,12 @@ ADDITIVE = {
     "a required moment with a default": (
         with_column(TURBINES, "since", type="TIMESTAMP", required=True, default="2026-01-01T00:00:00Z"),
         [("add_column", "additive", "alter")],
-        ({"id": 3, "price": 1}, {"since": "2026-01-01T00:00:00Z"}),
+        ({"id": 3, "price": 1, "since": "2026-02-01"}, {"since": "2026-02-01T00:00:00Z"}),
     ),
     "required bytes with a default": (
         with_column(TURBINES, "mark", type="BLOB", required=True, default="AP8="),
         [("add_column", "additive", "alter")],
-        ({"id": 3, "price": 1}, {"mark": "AP8="}),
+        ({"id": 3, "price": 1, "mark": "/w=="}, {"mark": "/w=="}),
     ),
     "an optional moment that is filled in": (
         with_column(TURBINES, "last_updated", type="TIMESTAMP"),
@@ -142,7 +142,12 @@ ADDITIVE = {
     ),
 }
 FILLED = {"an optional column with a default": {"height": 1.125}, "a list": {"tags": ["a", "b"]}}
-FILLED |= {"a required column with a default": {"colour": 'it\'s "white"'}}
+FILLED |= {
+    "a required column with a default": {"colour": 'it\'s "white"'},
+    "a required list with a default": {"days": ["2025-12-31T23:00:00Z"]},
+    "a required moment with a default": {"since": "2026-01-01T00:00:00Z"},
+    "required bytes with a default": {"mark": "AP8="},
+}
 
 
 @pytest.mark.parametrize("case", ADDITIVE)
