@@ -161,7 +161,8 @@ def test_a_format_that_there_is_not_is_said_with_those_that_there_are(people: AP
 
 def test_a_column_may_be_called_like_a_parameter(store: Store, editor_client: APIClient) -> None:
     make_table(
-        "odd", [{"name": "id", "type": "INTEGER", "required": True}, {"name": "limit", "type": "INTEGER"}, {"name": "a__ne", "type": "INTEGER"}]
+        "odd",
+        [{"name": "id", "type": "INTEGER", "required": True}, {"name": "limit", "type": "INTEGER"}, {"name": "a__ne", "type": "INTEGER"}],
     )
     editor_client.post("/ops/odd", data=json.dumps([{"id": 1, "limit": 5, "a__ne": 6}, {"id": 2}]), content_type="application/json")
     assert [r["id"] for r in editor_client.get("/ops/odd?limit__eq=5").json()] == [1]

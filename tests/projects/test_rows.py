@@ -194,9 +194,7 @@ def test_a_pattern_is_asked_of_duckdbs_own_engine(store: Store, editor_client: A
 
 
 def test_a_unique_column_is_kept_unique(store: Store, editor_client: APIClient) -> None:
-    make_table(
-        "users", [{"name": "id", "type": "INTEGER", "required": True}, {"name": "mail", "type": "VARCHAR"}], unique=[["mail"]]
-    )
+    make_table("users", [{"name": "id", "type": "INTEGER", "required": True}, {"name": "mail", "type": "VARCHAR"}], unique=[["mail"]])
     assert post(editor_client, "users", {"id": 1, "mail": "a@b"}).status_code == 201
     assert post(editor_client, "users", {"id": 2, "mail": "a@b"}).status_code == 409
     assert post(editor_client, "users", {"id": 2, "mail": None}).status_code == 201
