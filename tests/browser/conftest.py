@@ -71,7 +71,7 @@ def color_scheme() -> str:
 @pytest.fixture
 def visitor(browser: Browser, live_server, color_scheme: str) -> Iterator[Page]:
     """A page of a fresh browser; at the end there was no error, no dialog, no answer of 400 or above and no other host."""
-    context = browser.new_context(base_url=live_server.url, color_scheme=color_scheme, viewport={"width": 1280, "height": 800})
+    context = browser.new_context(base_url=live_server.url, color_scheme=color_scheme, viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE)
     page, troubles = context.new_page(), []
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)

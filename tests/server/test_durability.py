@@ -49,7 +49,7 @@ def stored_ids(server: Server) -> list[str]:
     return [json.loads(line)["project_id"] for line in answer.text.splitlines()]
 
 
-@pytest.mark.parametrize("seconds", [0.7, 1.6, 2.3])
+@pytest.mark.parametrize("seconds", [1.6, *(pytest.param(s, marks=pytest.mark.long) for s in (0.5, 0.8, 1.1, 2.0, 2.5, 3.0))])
 def test_every_row_that_was_acknowledged_survives_a_kill_and_none_is_doubled(server: Server, seconds: float) -> None:
     server.start()
     creators, ended = run_creators(server, seconds)
