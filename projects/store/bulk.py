@@ -7,7 +7,7 @@ row numbers and asked, rule by rule, which rows are to blame.
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from schema_registry.errors import Problem
 from schema_registry.schema import ColumnSchema, TableSchema
 
 SHOWN = 100  # rejects named in an answer
-LONGEST_LINE = 16 << 20  # bytes in one record of a CSV file
+# Bytes in one record of a CSV file: DuckDB's buffers grow with what is allowed, and a small file in one buffer is read by one thread.
+ORDINARY_LINE = 1 << 20
+LONGEST_LINE = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,15 @@ class CsvFile:
     columns: tuple[ColumnSchema, ...]
     nulls: tuple[str, ...]
 
-    def relation(self, *, collect: bool = False) -> str:
+    def relation(self, longest: int, *, collect: bool = False) -> str:
         """The file as a relation of cells. With `collect`, malformed records go to the table `malformed` instead of failing."""
         shape = ", ".join(f"{sql.literal(c.name)}: 'VARCHAR'" for c in self.columns)
         nulls = ", ".join(sql.literal(n) for n in self.nulls)
         more = ", store_rejects = true, rejects_table = 'malformed', rejects_scan = 'malformed_scan', rejects_limit = 0" if collect else ""
         return (
             f"read_csv({sql.literal(str(self.path))}, columns = {{{shape}}}, header = true, auto_detect = false, delim = ',', "
-            f"quote = '\"', escape = '\"', nullstr = [{nulls}], allow_quoted_nulls = false, max_line_size = {LONGEST_LINE}{more})"
+            f"quote = '\"', escape = '\"', nullstr = [{nulls}], allow_quoted_nulls = false, "
+            f"max_line_size = {longest}, buffer_size = {longest}{more})"
         )
 
 
@@ -107,21 +110,31 @@ def load(store: Store, table: LiveTable, file: CsvFile, *, actor: str, job: str 
 
     The caller holds the table's lock shared. A `job` runs on the measured cursor; its id and result are recorded with the rows.
     """
-    try:
+
+    def attempt(longest: int) -> Loaded:
         with store.transaction(store.measured_cursor() if job else None) as transaction:
-            inserted = _insert(transaction, table.schema, file)
-            loaded = Loaded(inserted)
+            loaded = Loaded(_insert(transaction, table.schema, file, longest))
             if dry_run:
                 raise _DryRun(loaded)
             _record(transaction, table, loaded, actor, job)
+        return loaded
+
+    try:
+        loaded = _explained(store, table.schema, file, attempt)
     except _DryRun as dry:
         return dry.loaded
-    except (duckdb.Error, DuplicateSeen) as error:
-        _explain(store, table.schema, file)
-        raise error
     store.stats.loads += 1
     store.stats.load_rows += loaded.inserted
     return loaded
+
+
+def _explained(store: Store, schema: TableSchema, file: CsvFile, attempt: Callable[[int], Loaded]) -> Loaded:
+    """Tries with ordinary lines; what fails is explained, and where the file is not to blame a line was long."""
+    try:
+        return attempt(ORDINARY_LINE)
+    except (duckdb.Error, DuplicateSeen):
+        _explain(store, schema, file)
+        return attempt(LONGEST_LINE)
 
 
 class _DryRun(Exception):
@@ -132,12 +145,12 @@ class _DryRun(Exception):
         self.loaded = loaded
 
 
-def _insert(transaction: Transaction, schema: TableSchema, file: CsvFile) -> int:
+def _insert(transaction: Transaction, schema: TableSchema, file: CsvFile, longest: int) -> int:
     """One statement: every row that breaks a rule, or lacks what is required, makes it fail."""
     cells = {c: sql.quote(c.name) for c in file.columns}
     kept = [f"({cell} IS NULL OR {condition(c, rule, cell)})" for c, cell in cells.items() for rule in _asked(c)]
     guard = f" WHERE CASE WHEN {' AND '.join(kept)} THEN true ELSE error('a rule is broken') END" if kept else ""
-    statement = sql.insert(schema, file.relation() + guard, given=file.columns)
+    statement = sql.insert(schema, file.relation(longest) + guard, given=file.columns)
     return int(transaction.execute(statement).fetchall()[0][0])
 
 
@@ -162,7 +175,9 @@ def _record(transaction: Transaction, table: LiveTable, loaded: Loaded, actor: s
 def _explain(store: Store, schema: TableSchema, file: CsvFile) -> None:
     """Raises RowsRefused or DuplicateKeys that names the rows; returns where the file is not to blame."""
     with store.read() as cursor:
-        cursor.execute(f"CREATE TEMP TABLE staged AS SELECT row_number() OVER () AS __row, * FROM {file.relation(collect=True)}")
+        cursor.execute(
+            f"CREATE TEMP TABLE staged AS SELECT row_number() OVER () AS __row, * FROM {file.relation(LONGEST_LINE, collect=True)}"
+        )
         cursor.execute('CREATE TEMP TABLE rejected ("row" BIGINT, "column" VARCHAR, "value" VARCHAR, code VARCHAR, reason VARCHAR)')
         cursor.execute(_malformed(file))
         cursor.execute(_RENUMBER)

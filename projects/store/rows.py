@@ -144,8 +144,8 @@ def get(store: Store, schema: TableSchema, key: Key) -> str:
 
 def page(store: Store, schema: TableSchema, listing: Listing) -> list[str]:
     """One page as JSON texts, in the order asked for, else in the key's."""
-    statement = select(schema, listing, sql.row_json(listing.fields or schema.columns), ordered=True)
-    statement += f" LIMIT {listing.limit or DEFAULT_LIMIT} OFFSET {listing.offset}"
+    expression = sql.row_json(listing.fields or schema.columns)
+    statement = select(schema, listing, expression, limit=listing.limit or DEFAULT_LIMIT, ordered=True)
     with store.read() as cursor:
         rows = [row for (row,) in _execute(cursor, statement).fetchall()]
     store.stats.rows_read += len(rows)
@@ -162,11 +162,8 @@ def count(store: Store, schema: TableSchema, listing: Listing) -> int:
 
 def stream(store: Store, schema: TableSchema, listing: Listing, expression: str) -> Iterator[list[str]]:
     """The whole result in chunks of text, or one page where the list has a limit; sorted only where that is asked for."""
-    statement = select(schema, listing, expression, ordered=bool(listing.sort or listing.limit or listing.offset))
-    if listing.limit:
-        statement += f" LIMIT {listing.limit}"
-    if listing.offset:
-        statement += f" OFFSET {listing.offset}"
+    ordered = bool(listing.sort or listing.limit or listing.offset)
+    statement = select(schema, listing, expression, limit=listing.limit, ordered=ordered)
     with store.read() as cursor:
         _execute(cursor, statement)
         while chunk := cursor.fetchmany(CHUNK):
@@ -174,11 +171,12 @@ def stream(store: Store, schema: TableSchema, listing: Listing, expression: str)
             yield [row for (row,) in chunk]
 
 
-def select(schema: TableSchema, listing: Listing, expression: str, *, ordered: bool) -> str:
-    """The statement of a list."""
+def select(schema: TableSchema, listing: Listing, expression: str, *, limit: int | None, ordered: bool) -> str:
+    """The statement of a list: the rows inside, what is made of them outside, else DuckDB would make it of every row and then sort."""
     conditions = sql.where([sql.compare(c.column, c.operator, c.values) for c in listing.conditions])
     order = sql.order_by(schema, listing.sort) if ordered else ""
-    return f"SELECT {expression} FROM {sql.table(schema.name)}{conditions}{order}"
+    page = (f" LIMIT {limit}" if limit else "") + (f" OFFSET {listing.offset}" if listing.offset else "")
+    return f"SELECT {expression} FROM (SELECT * FROM {sql.table(schema.name)}{conditions}{order}{page})"
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, statement: str) -> Any:

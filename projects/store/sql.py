@@ -47,7 +47,8 @@ def tried_value_of(column: ColumnSchema, cell: str) -> str:
     `TRY` around the plain cast does not do: DuckDB computes a cast that stands twice once, outside of it.
     """
     if column.type.base == "TIMESTAMP":
-        return f"(TRY_CAST({cell} AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
+        zoned = f"(TRY_CAST({cell} AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
+        return f"CASE WHEN ends_with({cell}, 'Z') THEN TRY_CAST({cell} AS TIMESTAMP) ELSE {zoned} END"
     return f"TRY_CAST({cell} AS {column.type})"
 
 
@@ -55,8 +56,9 @@ def _scalar(column: ColumnSchema, cell: str) -> str:
     match column.type.base:
         case "VARCHAR":
             return cell
-        case "TIMESTAMP":  # A cast to TIMESTAMP would drop an offset; by way of TIMESTAMPTZ it counts.
-            return f"(({cell})::TIMESTAMPTZ AT TIME ZONE 'UTC')"
+        case "TIMESTAMP":  # A cast to TIMESTAMP drops an offset; by way of TIMESTAMPTZ it counts, and takes three times as long.
+            zoned = f"(({cell})::TIMESTAMPTZ AT TIME ZONE 'UTC')"
+            return f"CASE WHEN ends_with({cell}, 'Z') THEN ({cell})::TIMESTAMP ELSE {zoned} END"
         case "BLOB":
             return f"from_base64({cell})"
     return f"({cell})::{column.type}"

@@ -141,6 +141,13 @@ def test_repeated_keys_alone_are_a_conflict(things: Store, editor_client: APICli
     assert (mixed.status_code, rejects_of(mixed)) == (422, [(3, "name", "toolong", "max_length")])
 
 
+def test_a_record_of_many_megabytes_is_loaded(store: Store, editor_client: APIClient) -> None:
+    make_table("long", [{"name": "id", "type": "INTEGER", "required": True}, {"name": "text", "type": "VARCHAR"}])
+    body = f'id,text\n1,"{"x" * 5_000_000}"\n2,y\n'
+    assert load(editor_client, body, table="long").json()["inserted"] == 2
+    assert len(editor_client.get("/ops/long/1").json()["text"]) == 5_000_000
+
+
 def test_a_dry_run_loads_nothing(things: Store, editor_client: APIClient) -> None:
     answer = load(editor_client, "id,name\n1,a\n", query="?dry_run=true")
     assert (answer.status_code, answer.json()["inserted"]) == (200, 1)
