@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 from duckspawn_site import views
 
 urlpatterns = [
+    # First, because rows are asked for most.
+    path("", include("projects.urls")),
     path("", views.landing, name="landing"),
     path("console", RedirectView.as_view(url="/console/")),
     path("console/", admin.site.urls),
@@ -14,7 +16,6 @@ urlpatterns = [
     path("", include("duckspawn_site.auth.urls")),
     path("", include("monitoring.urls")),
     path("", include("schema_registry.urls")),
-    path("", include("projects.urls")),
 ]
 
 handler400 = "duckspawn_site.errors.bad_request"

@@ -132,8 +132,8 @@ def parse_type(text: str) -> ParsedType:
 def _decimal(first: str | None, second: str | None) -> ColumnType:
     """DECIMAL alone is DECIMAL(18,3), as in DuckDB."""
     precision, scale = (int(first), int(second or 0)) if first else (18, 3)
-    if not 1 <= precision <= 38 or scale > precision:
-        raise UnknownType(f"DECIMAL({precision},{scale}): precision is 1 to 38, scale 0 to the precision")
+    if not 1 <= precision <= 38 or scale > min(precision, 37):
+        raise UnknownType(f"DECIMAL({precision},{scale}): precision is 1 to 38, scale 0 to the precision, and at most 37")
     return ColumnType("DECIMAL", precision, scale)
 
 

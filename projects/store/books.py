@@ -13,7 +13,7 @@ from functools import lru_cache
 import duckdb
 
 from projects.errors import StoreTooNew
-from projects.store.sql import BOOKS, cells
+from projects.store.sql import BOOKS, cells, literal
 from schema_registry.schema import ColumnSchema, TableSchema
 from schema_registry.types import parse_type
 
@@ -133,6 +133,10 @@ _CELLS = tuple(ColumnSchema(name=name, type=parse_type("VARCHAR").type) for name
 _WRITE = f"INSERT INTO {BOOKS}.changes ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} FROM {cells(_CELLS)}"
 
 
+_WRITE_FEW = f"INSERT INTO {BOOKS}.changes ({', '.join(_COLUMNS)}) VALUES "
+FEW = 8  # entries up to which a written-out insert is planned sooner than one that reads JSON
+
+
 def last_seq(cursor: duckdb.DuckDBPyConnection) -> int:
     found = cursor.execute(f"SELECT coalesce(max(seq), 0) FROM {BOOKS}.changes").fetchone()
     kept = get(cursor, "changes_forgotten")
@@ -143,11 +147,14 @@ def write_entries(cursor: duckdb.DuckDBPyConnection, entries: Sequence[Entry], *
     """Numbers and writes the entries; gives the last number."""
     moment = at.strftime("%Y-%m-%d %H:%M:%S.%f")
     rows = [_as_cells(entry, seq, moment) for seq, entry in enumerate(entries, after + 1)]
-    cursor.execute(_WRITE, [json.dumps(rows)])
+    if len(rows) <= FEW:
+        cursor.execute(_WRITE_FEW + ", ".join(f"({', '.join(literal(row[name]) for name in _COLUMNS)})" for row in rows))
+    else:
+        cursor.execute(_WRITE, [json.dumps(rows)])
     return after + len(entries)
 
 
-def _as_cells(entry: Entry, seq: int, moment: str) -> dict[str, object]:
+def _as_cells(entry: Entry, seq: int, moment: str) -> dict[str, str | None]:
     return {
         "seq": str(seq),
         "changed_at": moment,

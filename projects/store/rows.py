@@ -9,13 +9,14 @@ import duckdb
 
 from projects.errors import BadRequest, RowNotFound
 from projects.filters import DEFAULT_LIMIT, Listing
-from projects.store import sql
+from projects.store import books, sql
 from projects.store.books import Entry
 from projects.store.connection import Store, Transaction
 from schema_registry.schema import TableSchema
 
 Key = tuple[str, ...]  # a row's key as cells, in the order of the key's columns
 Cells = Mapping[str, str | None]  # a row by column name
+
 
 CHUNK = 20_000  # rows fetched at a time when a whole result streams
 
@@ -68,8 +69,11 @@ class Create:
 
     def run(self, transaction: Transaction, writes: Sequence["Create"]) -> list[Entry | Exception]:
         """One insert for all that came together; the rows come back in the order they went in."""
-        statement = sql.insert(self.schema, sql.cells(self.schema.columns)) + sql.returning(self.schema)
-        rows = transaction.execute(statement, [json.dumps([w.cells for w in writes])]).fetchall()
+        if len(writes) <= books.FEW:
+            rows = transaction.execute(sql.insert_few(self.schema, (w.cells for w in writes)) + sql.returning(self.schema)).fetchall()
+        else:
+            statement = sql.insert(self.schema, sql.cells(self.schema.columns)) + sql.returning(self.schema)
+            rows = transaction.execute(statement, [json.dumps([w.cells for w in writes])]).fetchall()
         return [_entry(w, "create", key, after=after) for w, (after, *key) in zip(writes, rows, strict=True)]
 
 

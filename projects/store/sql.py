@@ -6,7 +6,7 @@ into a column's value, `json_of` turns a value into JSON. Both are SQL, so one r
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from schema_registry.schema import ColumnSchema, TableSchema
 
@@ -66,13 +66,14 @@ def _scalar(column: ColumnSchema, cell: str) -> str:
 
 def filled(column: ColumnSchema, value: str) -> str:
     """The value, or what a generated column is filled with where it is null."""
-    fresh = {"uuid": "uuidv7()", "created": "now()", "updated": "now()"}.get(column.generated or "")
-    if fresh is None:
-        return value
+    return f"coalesce({value}, {_fresh(column)})" if column.generated else value
+
+
+def _fresh(column: ColumnSchema) -> str:
+    """What a generated column is filled with; keys in the order of their making are found sooner."""
     if column.generated == "uuid":
-        return f"coalesce({value}, {fresh}::{column.type})"
-    zoned = fresh if column.type.base == "TIMESTAMPTZ" else f"({fresh} AT TIME ZONE 'UTC')"
-    return f"coalesce({value}, {zoned}::{column.type})"
+        return f"uuidv7()::{column.type}"
+    return "now()" if column.type.base == "TIMESTAMPTZ" else f"(now() AT TIME ZONE 'UTC')::{column.type}"
 
 
 def default_of(column: ColumnSchema) -> str:
@@ -110,7 +111,7 @@ def _printed(column: ColumnSchema, value: str) -> str:
             return f"(replace((({value}) AT TIME ZONE 'UTC')::VARCHAR, ' ', 'T') || 'Z')"
         case "BLOB":
             return f"to_base64({value})"
-        case "DECIMAL":  # At its widest it prints every digit of its scale, whatever its size.
+        case "DECIMAL" if column.type.precision == column.type.scale:  # DuckDB prints .5, which is no JSON; a wider one is 0.5.
             return f"({value})::DECIMAL(38,{column.type.scale})"
         case "DOUBLE":
             return f"(CASE WHEN isfinite({value}) THEN {value} END)"
@@ -167,6 +168,20 @@ def insert(schema: TableSchema, relation: str, *, given: Sequence[ColumnSchema] 
     present = {c.name for c in (schema.columns if given is None else given)}
     values = (filled(c, value_of(c, quote(c.name)) if c.name in present else default_of(c)) for c in schema.stored_columns)
     return f"INSERT INTO {table(schema.name)} ({names(schema.stored_columns)}) SELECT {', '.join(values)} FROM {relation}"
+
+
+def insert_few(schema: TableSchema, rows: Iterable[Mapping[str, str | None]]) -> str:
+    """A few rows of cells, written out: half the planning of `insert`, until the rows are many."""
+    values = (f"({', '.join(_written(c, row[c.name]) for c in schema.stored_columns)})" for row in rows)
+    return f"INSERT INTO {table(schema.name)} ({names(schema.stored_columns)}) VALUES {', '.join(values)}"
+
+
+def _written(column: ColumnSchema, cell: str | None) -> str:
+    """A cell as INSERT takes it: DuckDB casts a bare literal to the column's type by itself."""
+    if cell is None:
+        return _fresh(column) if column.generated else "NULL"
+    needs_more = column.multivalued or column.type.base == "BLOB" or (column.type.base == "TIMESTAMP" and not cell.endswith("Z"))
+    return value_of(column, literal(cell)) if needs_more else literal(cell)
 
 
 def returning(schema: TableSchema) -> str:

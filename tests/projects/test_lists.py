@@ -115,7 +115,7 @@ def test_what_cannot_be_understood_is_refused_by_name(people: APIClient, query: 
 
 
 def test_the_fields_asked_for_come_in_the_order_asked_for(people: APIClient) -> None:
-    assert people.get("/ops/people?fields=amount,id&limit=1").content == b'[{"amount":10.50,"id":1}]'
+    assert people.get("/ops/people?fields=amount,id&limit=1").content == b'[{"amount":10.5,"id":1}]'
 
 
 def test_the_exact_count_is_of_the_whole_list(people: APIClient) -> None:

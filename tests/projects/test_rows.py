@@ -213,6 +213,8 @@ ODD_TYPES = {
     "blob": ("BLOB", "AAECgA=="),
     "tree": ("JSON", {"a": [1, None, "x"], "b": {}}),
     "names": ("VARCHAR[]", ["a,b", 'q"uote', ""]),
+    "fraction": ("DECIMAL(5,5)", 0.5),
+    "long fraction": ("DECIMAL(38,37)", -0.25),
     "numbers": ("DECIMAL(10,2)[]", [1.25, 3]),
     "text": ("VARCHAR", "line\nbreak \"quotes\" 'single' \\ emoji 🦆 "),
 }

@@ -20,6 +20,7 @@ from projects.store.connection import Store, _replay_apart, get_store, reset_sto
 from projects.store.locks import FairLock
 from schema_registry.sources.native import parse_document
 from tests.projects.conftest import WIND_FARM, make_table, sample
+from tests.projects.test_rows import ODD_TYPES
 
 pytestmark = pytest.mark.django_db
 
@@ -322,3 +323,20 @@ def test_odd_table_names_are_quoted(store: Store, name: str) -> None:
     make_table(name, [{"name": "id", "type": "INTEGER", "required": True}])
     service.create(store, name.upper(), {"id": 1}, actor="test")
     assert rows.page(store, store.table(name).schema, Listing()) == ['{"id":1}']
+
+
+def test_a_few_rows_and_many_are_stored_alike(store: Store) -> None:
+    columns = [{"name": name, "type": kind} for name, (kind, _) in ODD_TYPES.items()]
+    make_table("odd", [{"name": "id", "type": "INTEGER", "required": True}, {"name": "at", "type": "TIMESTAMP"}, *columns])
+    live = store.table("odd")
+    body = {name: value for name, (_, value) in ODD_TYPES.items()} | {"at": "2026-01-01T02:30:00+02:00"}
+    bodies = [{**body, "id": n} if n % 2 else {"id": n} for n in range(20)]
+    writes = [rows.Create(live.schema, service.new_cells(store, live.schema, b), "test", 1) for b in bodies]
+    with store.transaction() as transaction:
+        many = [json.loads(e.after) | {"id": 0} for e in writes[0].run(transaction, writes)]
+    with store.transaction() as transaction:
+        transaction.execute("DELETE FROM odd")
+    with store.transaction() as transaction:
+        few = [json.loads(e.after) | {"id": 0} for e in writes[0].run(transaction, writes[:4])]
+    assert few[:2] == many[:2] == few[2:] == many[2:4]
+    assert few[1]["at"] == "2026-01-01T00:30:00Z"
