@@ -13,6 +13,7 @@ import random
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import uuid
@@ -27,8 +28,6 @@ from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # As a script it stands in this folder, and the project above it.
-
-import sysconfig
 
 import psutil
 from callers import Outcome, call_server, request

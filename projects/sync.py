@@ -13,6 +13,7 @@ from projects import audit
 from projects.errors import ChangesRefused, ConfirmationMissing, DocumentNamesOther, ProjectsError, TablePinned
 from projects.evolution.plan import Step, check_applicable, steps
 from projects.models import ManagedTable
+from projects.rows import check_writable
 from projects.store import tables
 from projects.store.archive import Archive
 from projects.store.books import LiveTable
@@ -235,12 +236,14 @@ def bring_up_to_date(store: Store, name: str, *, actor: str, dry_run: bool = Fal
 def bring_to_document(store: Store, name: str, document: Any, *, actor: str, dry_run: bool = False) -> Outcome:
     """One live table to a schema that somebody sent; the table is pinned to it.
 
-    Raises TableNotFound, DocumentRefused, DocumentNamesOther, ChangesRefused.
+    Raises TableNotFound, DocumentRefused, DocumentNamesOther, PatternRefused, ChangesRefused.
     """
     live = store.table(name)
     schema = parse_document(document, live.schema.document_id)
     if schema.name.casefold() != live.name.casefold():
         raise DocumentNamesOther(table=live.name, other=schema.name)
+    with store.read() as cursor:
+        tables.check_patterns(cursor, schema)
     if dry_run:
         planned = steps(live.schema, schema)
         return Outcome(
@@ -272,8 +275,12 @@ def _bring_or_raise(store: Store, wanted: Wanted, *, actor: str, dry_run: bool) 
 
 
 def drop(store: Store, name: str, *, confirm: str | None, actor: str) -> Archive:
-    """Archives and drops a table; it stays dropped until somebody makes it again. Raises TableNotFound, ConfirmationMissing."""
+    """Archives and drops a table; it stays dropped until somebody makes it again.
+
+    Raises TableNotFound, TableReadOnly, ConfirmationMissing.
+    """
     live = store.table(name)
+    check_writable(live.name)
     if confirm is None or confirm.casefold() != live.name.casefold():
         raise ConfirmationMissing(table=live.name)
     with store.locks.of(live.name).alone():

@@ -138,7 +138,7 @@ def _decimal(first: str | None, second: str | None) -> ColumnType:
 
 
 def is_widening(old: ColumnType, new: ColumnType) -> bool:
-    """Whether every value of `old` is a value of `new`, exactly, and prints the same."""
+    """Whether every value of `old` is a value of `new`, exactly."""
     if old == new:
         return True
     if old.is_integer and new.is_integer:

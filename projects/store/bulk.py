@@ -28,6 +28,9 @@ SHOWN = 100  # rejects named in an answer
 ORDINARY_LINE = 1 << 20
 LONGEST_LINE = 16 << 20
 
+# What a file can be to blame for; an interrupt or a full disk is no fault of its rows.
+OF_THE_FILE = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.ConstraintException, duckdb.OutOfRangeException)
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -132,7 +135,7 @@ def _explained(store: Store, schema: TableSchema, file: CsvFile, attempt: Callab
     """Tries with ordinary lines; what fails is explained, and where the file is not to blame a line was long."""
     try:
         return attempt(ORDINARY_LINE)
-    except (duckdb.Error, DuplicateSeen):
+    except (*OF_THE_FILE, DuplicateSeen):
         _explain(store, schema, file)
         return attempt(LONGEST_LINE)
 

@@ -36,7 +36,7 @@ def translate(error: duckdb.Error) -> Exception:
     if "Could not set lock" in text:
         holder = _HOLDER.search(text)
         return errors.StoreHeld(pid=int(holder[1]) if holder else None)
-    if isinstance(error, duckdb.TransactionException):
+    if isinstance(error, duckdb.TransactionException) and "onflict" in text:
         return errors.StoreBusy()
     return error
 

@@ -92,7 +92,7 @@ def alter(
 
 
 def _change(transaction: Transaction, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str) -> None:
-    _check_patterns(transaction, schema)
+    check_patterns(transaction.cursor, schema)
     for statement in statements:
         transaction.execute(statement)
     found, wanted = shape(transaction.cursor, schema.name), wanted_shape(schema)
@@ -103,12 +103,12 @@ def _change(transaction: Transaction, schema: TableSchema, statements: Sequence[
     transaction.changes_catalogue = True
 
 
-def _check_patterns(transaction: Transaction, schema: TableSchema) -> None:
+def check_patterns(cursor: duckdb.DuckDBPyConnection, schema: TableSchema) -> None:
     """Raises PatternRefused for a pattern that RE2 does not take, which no row could be asked."""
     for column in schema.columns:
         if column.pattern is not None:
             try:
-                transaction.execute(f"SELECT regexp_matches('', {sql.literal(column.pattern)})").fetchall()
+                cursor.execute(f"SELECT regexp_matches('', {sql.literal(column.pattern)})").fetchall()
             except duckdb.InvalidInputException as error:
                 raise PatternRefused(table=schema.name, column=column.name, pattern=column.pattern) from error
 

@@ -6,6 +6,8 @@ from decimal import Decimal
 import pytest
 from rest_framework.test import APIClient
 
+from projects import sync
+from projects.errors import TableReadOnly
 from projects.models import ManagedTable
 from projects.store.connection import Store
 from tests.projects.conftest import WIND_FARM, make_table
@@ -255,6 +257,8 @@ def test_a_read_only_table_is_locked_for_writers(projects: Store, editor_client:
         editor_client.delete(f"/ops/projects/{row['project_id']}"),
     ]
     assert [a.status_code for a in answers] == [423] * 4
+    with pytest.raises(TableReadOnly):
+        sync.drop(projects, "projects", confirm="projects", actor="test")
     assert editor_client.get("/ops/projects").json() == [row]
 
 
