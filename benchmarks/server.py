@@ -40,7 +40,7 @@ class Server:
             "PORT": str(self.port),
             "DJANGO_SUPERUSER_USERNAME": USER,
             "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
-            "THROTTLE": "off",
+            **{name: os.environ[name] for name in ("STATIC_DIR",) if name in os.environ},
             **settings,
         }
         self.process: subprocess.Popen[bytes] | None = None

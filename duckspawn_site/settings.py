@@ -165,7 +165,7 @@ USE_TZ = True
 
 # Static files come from this process. `collectstatic` adds hashed and compressed copies; without it the apps' own files are served.
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = env.path("STATIC_DIR", "staticfiles")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "duckspawn_site.static.StaticFiles"},

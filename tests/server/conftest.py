@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.settings import STATIC_ROOT
+
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a long enough pass phrase"
 
@@ -40,6 +42,7 @@ class Server:
             "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
             "USE_MOCK_ONTO_SERVER": "true",
             "DUCKDB_THREADS": "2",
+            "STATIC_DIR": STATIC_ROOT,  # Two that start at once from one checkout must not collect into one folder.
             **settings,
         }
         self.session = requests.Session()
@@ -91,6 +94,8 @@ class Server:
         for pid in (self.process.pid, *map(int, children)):
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
+        while any(Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text() for pid in children):
+            time.sleep(0.01)  # A process that is dying holds its files a moment longer.
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
