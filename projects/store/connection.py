@@ -129,13 +129,15 @@ class Store:
         }
         try:
             return duckdb.connect(str(self.path), config=config)
-        except duckdb.InternalException:
-            _replay_apart(self.path)
-            return duckdb.connect(str(self.path), config=config)
         except (duckdb.SerializationException, duckdb.IOException) as error:
             if "Could not set lock" in str(error):
                 raise
             raise StoreDamaged(reason=_why_unreadable(self.path)) from error
+        except duckdb.Error as error:
+            if not isinstance(error, duckdb.InternalException) and "replaying WAL" not in str(error):
+                raise
+            _replay_apart(self.path)
+            return duckdb.connect(str(self.path), config=config)
 
     def _lock_down(self, connection: duckdb.DuckDBPyConnection) -> None:
         """No file outside the spool, no extension, no setting: in this order, for once locked nothing can be SET."""
@@ -265,7 +267,10 @@ def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 def _replay_apart(path: Path) -> None:
-    """Folds the log into a file that DuckDB will not open with it: attached to an empty instance, it replays."""
+    """Folds the log into a file that DuckDB will not open with it: attached to an empty instance, it replays.
+
+    While it opens a file DuckDB does not know its own extensions yet, so a log that speaks of JSON, or calls a function, fails there.
+    """
     with duckdb.connect(":memory:") as rescuer:
         rescuer.execute(f"ATTACH {literal(str(path))} AS rescued")
         rescuer.execute("CHECKPOINT rescued")

@@ -228,6 +228,22 @@ def test_what_is_no_duckdb_file_is_refused_in_words(own_store: Path) -> None:
         get_store().connection()
 
 
+def test_a_log_that_speaks_of_json_is_no_end_of_the_file(own_store: Path) -> None:
+    path = own_store / "data_product.db"
+    script = (
+        "import duckdb, os\n"
+        f"c = duckdb.connect({str(path)!r}, config={{'storage_compatibility_version': 'v1.5.0'}})\n"
+        "c.execute('CREATE TABLE t (a INTEGER PRIMARY KEY, b JSON)')\n"
+        "c.execute('ALTER TABLE t ADD COLUMN l INTEGER[]')\n"
+        "c.execute('ALTER TABLE t ALTER l TYPE INTEGER[] USING [a]')\n"
+        "c.execute('INSERT INTO t VALUES (1, \\'{}\\', [7])')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    with get_store().read() as cursor:
+        assert cursor.execute("SELECT * FROM t").fetchall() == [(1, "{}", [7])]
+
+
 def test_the_log_of_a_killed_process_is_replayed_apart(own_store: Path, tmp_path: Path) -> None:
     path = tmp_path / "killed.db"
     script = (
