@@ -3,7 +3,7 @@
 `diff` of two schemas is empty exactly when their fingerprints are equal.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,14 +73,15 @@ class Pair:
     wanted: ColumnSchema
 
 
-def diff(live: TableSchema | None, wanted: TableSchema | None) -> list[Change]:
+def diff(live: TableSchema | None, wanted: TableSchema | None, pairs: Sequence[Pair] | None = None) -> list[Change]:
     """The changes from one schema to another, in a fixed order: the table, its columns, then its key and unique rules.
 
-    None stands for a table that is not there.
+    None stands for a table that is not there. `pairs` says which column becomes which where that is known, as for the way back.
     """
     if live is None or wanted is None:
         return _whole_table(live, wanted)
-    pairs = paired(live, wanted)
+    if pairs is None:
+        pairs = paired(live, wanted)
     return [*_table_changes(live, wanted), *_column_changes(live, wanted, pairs), *_rule_changes(live, wanted, pairs)]
 
 
@@ -132,7 +133,7 @@ def _table_changes(live: TableSchema, wanted: TableSchema) -> Iterator[Change]:
         yield Change("change_document", "metadata", None, live.document_id, wanted.document_id)
 
 
-def _column_changes(live: TableSchema, wanted: TableSchema, pairs: list[Pair]) -> Iterator[Change]:
+def _column_changes(live: TableSchema, wanted: TableSchema, pairs: Sequence[Pair]) -> Iterator[Change]:
     by_wanted = {pair.wanted.name: pair for pair in pairs}
     kept = {pair.live.name for pair in pairs}
     for column in live.columns:
@@ -263,7 +264,7 @@ def _meaning_changes(old: ColumnSchema, new: ColumnSchema) -> Iterator[Change]:
         yield Change("change_deprecated", "metadata", new.name, words[old.deprecated], words[new.deprecated])
 
 
-def _rule_changes(live: TableSchema, wanted: TableSchema, pairs: list[Pair]) -> Iterator[Change]:
+def _rule_changes(live: TableSchema, wanted: TableSchema, pairs: Sequence[Pair]) -> Iterator[Change]:
     """The key's and the unique rules' changes; a rule whose columns were only renamed stays the same rule."""
     names = {pair.live.name: pair.wanted.name for pair in pairs}
     key = tuple(names.get(column.name, f"{column.name} (dropped)") for column in live.key_columns)

@@ -59,13 +59,11 @@ def record(
     text = document if isinstance(document, str) else documents.write(document)
     moment = fetched_at or timezone.now()
     while True:
-        same = _confirmed(schema, provenance, moment)
-        if same:
-            return same
         before = latest(schema.name)
         try:
-            with transaction.atomic():
-                return _inserted(schema, text, provenance=provenance, url=url, etag=etag, fetched_at=moment)
+            with transaction.atomic():  # Two who fetch at once would each find the other's missing, and number it twice.
+                same = _confirmed(schema, provenance, moment)
+                return same or _inserted(schema, text, provenance=provenance, url=url, etag=etag, fetched_at=moment)
         except IntegrityError:
             if latest(schema.name) == before:
                 raise  # Not another thread that took the number.
@@ -106,10 +104,13 @@ def version(name: str, number: int) -> Snapshot:
     raise UnknownVersion(table=versions(name)[0].table_name, number=number)
 
 
-def refresh(names: Sequence[str] | None = None, client: OntologyClient | None = None, *, accept_shrunk: bool = False) -> Refreshed:
+def refresh(
+    names: Sequence[str] | None = None, client: OntologyClient | None = None, *, accept_shrunk: bool = False, keep_list: bool = True
+) -> Refreshed:
     """Asks the ontology for all tables, or for some by table name or document id, and records what it says.
 
-    `accept_shrunk` is a person's word that a much shorter list is right. Raises OntologyUnavailable where there is no answer,
+    `accept_shrunk` is a person's word that a much shorter list is right; without `keep_list`, as in a dry run, the list that was accepted
+    last stays the one that the next is compared with. Raises OntologyUnavailable where there is no answer,
     and UnknownSchema for a name that the ontology does not have.
     """
     client = client or OntologyClient.from_settings()
@@ -121,7 +122,8 @@ def refresh(names: Sequence[str] | None = None, client: OntologyClient | None = 
         return Refreshed(listed=listed, missing=missing, shrunk=True)
     schemas, fetched, refused = _read(client, listed)
     wanted, mock_refused = _recorded(schemas, fetched)
-    Listing.objects.update_or_create(url=client.url, defaults={"document_ids": list(listed), "seen_at": timezone.now()})
+    if keep_list:
+        Listing.objects.update_or_create(url=client.url, defaults={"document_ids": list(listed), "seen_at": timezone.now()})
     refused = (*refused, *mock_refused)
     return Refreshed(wanted=wanted, refused=refused, listed=listed, missing=missing, orphaned=_orphaned(client, schemas, refused))
 

@@ -1,8 +1,8 @@
-"""One bounded HTTP GET: however a server hangs or drips, its caller waits no longer than the seconds it gave."""
+"""One bounded HTTP request: however a server hangs or drips, its caller waits no longer than the seconds it gave."""
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -46,7 +46,16 @@ def session() -> requests.Session:
 
 def get(over: requests.Session, url: str, *, seconds: float, **options: Any) -> Answer:
     """GETs a URL within `seconds`, name lookup and body included; `options` are requests' `headers` and `auth`. Raises NoAnswer."""
-    exchange = _Exchange(over, url, seconds, options)
+    return _bounded(_Exchange("ontology", over.get, url, seconds, options))
+
+
+def post(over: requests.Session, url: str, *, seconds: float, **options: Any) -> Answer:
+    """As `get`, a POST; `options` are requests' `data` and `headers`. Raises NoAnswer."""
+    return _bounded(_Exchange("webhook", over.post, url, seconds, options))
+
+
+def _bounded(exchange: "_Exchange") -> Answer:
+    seconds = exchange.seconds
     exchange.start()
     exchange.join(seconds)
     if exchange.is_alive():
@@ -60,9 +69,9 @@ def get(over: requests.Session, url: str, *, seconds: float, **options: Any) -> 
 class _Exchange(threading.Thread):
     """One request and its answer, in a thread of its own so that its caller can leave."""
 
-    def __init__(self, over: requests.Session, url: str, seconds: float, options: dict[str, Any]) -> None:
-        super().__init__(name="ontology", daemon=True)
-        self._over, self._url, self._seconds, self._options = over, url, seconds, options
+    def __init__(self, name: str, ask: Callable[..., requests.Response], url: str, seconds: float, options: dict[str, Any]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._ask, self._url, self.seconds, self._options = ask, url, seconds, options
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._is_cut = False
@@ -74,10 +83,10 @@ class _Exchange(threading.Thread):
         try:
             self.answer = self._exchange()
         except (requests.RequestException, HTTPError, OSError, ValueError) as failure:
-            self.failure = _explained(failure, self._seconds)
+            self.failure = _explained(failure, self.seconds)
 
     def _exchange(self) -> Answer:
-        with self._over.get(self._url, stream=True, allow_redirects=False, timeout=self._seconds, **self._options) as response:
+        with self._ask(self._url, stream=True, allow_redirects=False, timeout=self.seconds, **self._options) as response:
             body = b""
             # The last, empty read is the one that tells of a body that broke off.
             while len(body) <= MAX_BYTES and (more := response.raw.read(MAX_BYTES + 1 - len(body), decode_content=False)):

@@ -116,7 +116,7 @@ def _declared_key(fields: Fields, reads: list[Read]) -> list[Read]:
     found = _named(fields, "primary_key", said or [], reads)
     for place, read in found:
         pointer = f"primary_key/{place}"
-        if reason := _unkeyable(read.column, "the key"):
+        if reason := unkeyable(read.column, "the key"):
             fields.refuse(pointer, "conflict", reason)
         if read.fields.given("default") and read.fields.plain["default"] is None and not (read.column and read.column.required):
             fields.refuse(pointer, "conflict", "a key column is required, so its default cannot be null")
@@ -138,7 +138,7 @@ def _unique(fields: Fields, reads: list[Read]) -> list[tuple[str, ...]]:
             continue
         found = _named(fields, pointer, group, reads)
         for inner, read in found:
-            if reason := _unkeyable(read.column, "a unique rule"):
+            if reason := unkeyable(read.column, "a unique rule"):
                 fields.refuse(f"{pointer}/{inner}", "conflict", reason)
         rules.append(tuple(sorted((read.column.name for _, read in found if read.column), key=str.casefold)))
     return list(dict.fromkeys(rules))
@@ -162,7 +162,7 @@ def _named(fields: Fields, key: str, said: list[Any], reads: list[Read]) -> list
     return list(found.values())
 
 
-def _unkeyable(column: ColumnSchema | None, what: str) -> str | None:
+def unkeyable(column: ColumnSchema | None, what: str) -> str | None:
     """Why a column cannot be part of the key, or of a unique rule; floats differ where they look the same."""
     if column is None:
         return None
@@ -191,7 +191,7 @@ def _inferred(name: str, reads: list[Read]) -> tuple[list[ColumnSchema], list[Co
     columns = [read.column for read in reads if read.column]
     wanted = names.key_names(name)
     for place, column in enumerate(columns):
-        if column.required and column.name.casefold() in wanted and not _unkeyable(column, "the key"):
+        if column.required and column.name.casefold() in wanted and not unkeyable(column, "the key"):
             note = [f"The document names no key; {column.name} is taken for it."]
             filled = _generated_key(column, reads[place].fields)
             if filled is not column:
