@@ -1,6 +1,7 @@
 """Reads one setting each from the environment; a bad value raises ImproperlyConfigured with a sentence that names the setting."""
 
 import os
+import re
 import secrets
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 env = environ.Env()
@@ -51,6 +53,14 @@ def whole(name: str, default: int, *, lowest: int, highest: int) -> int:
     return int(value)
 
 
+def seconds_between(name: str, *, lowest: int, highest: int) -> int:
+    """The seconds between two runs of something, a whole number; 0, the default, is off."""
+    given = whole(name, 0, lowest=0, highest=highest)
+    if 0 < given < lowest:
+        raise ImproperlyConfigured(f"{name}={given}: give 0, which is off, or a whole number of seconds from {lowest} to {highest}.")
+    return given
+
+
 def flag(name: str, default: bool) -> bool:
     """True or false, also written 1, yes, on, 0, no, off."""
     given = text(name, str(default)).lower()
@@ -67,6 +77,17 @@ def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     return given
 
 
+def choices(name: str, default: dict[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
+    """Pairs such as `additive=apply,destructive=wait`, over the default's."""
+    given = dict(default)
+    for word in words(name, []):
+        key, _, value = word.partition("=")
+        if key.strip() not in default or value.strip() not in allowed:
+            raise ImproperlyConfigured(f"{name}={word!r}: give {', '.join(default)}, each with = and one of {', '.join(allowed)}.")
+        given[key.strip()] = value.strip()
+    return given
+
+
 def path(name: str, default: str | Path) -> Path:
     """A path; one that is not absolute is below the project's folder."""
     return (BASE_DIR / Path(text(name, str(default))).expanduser()).resolve()
@@ -75,14 +96,53 @@ def path(name: str, default: str | Path) -> Path:
 def http_url(name: str, default: str) -> str:
     """An http or https address, without the slash at its end."""
     given = text(name, default).rstrip("/")
-    try:
-        parts = urlsplit(given)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # A port that is no number, or half an IPv6 address.
-        sound = False
-    if not sound:
+    if not _is_http(given):
         raise ImproperlyConfigured(f"{name}={given!r}: give an address that begins with http:// or https://.")
     return given
+
+
+def _is_http(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # A port that is no number, or half an IPv6 address.
+        return False
+
+
+def webhook(name: str, secret: str) -> tuple[str, str]:
+    """An http or https address as it is given, and the secret that signs what is sent there; both empty where it is off.
+
+    Neither is ever shown: a webhook's address may itself be a secret.
+    """
+    address, key = text(name), text(secret)
+    if address and not _is_http(address):
+        raise ImproperlyConfigured(f"{name}: give an address that begins with http:// or https://.")
+    if address and not key:
+        raise ImproperlyConfigured(f"{secret}: give the secret that signs what is sent to {name}, such as 32 random characters.")
+    return address, key
+
+
+def addresses(name: str) -> list[str]:
+    """Mail addresses, separated by commas."""
+    given = words(name, [])
+    for address in given:
+        if not MAIL_ADDRESS.fullmatch(address):
+            raise ImproperlyConfigured(f"{name}={address!r}: give mail addresses such as team@example.org, with commas between them.")
+    return given
+
+
+def mail_server(name: str, default: str) -> dict[str, Any]:
+    """Django's settings of a mail server out of a URL; its text is never shown, because it may carry a password."""
+    try:
+        config = dict(env.email_url_config(text(name, default)))
+    except (ValueError, ImproperlyConfigured):
+        config = {}
+    needed = {"smtp": "EMAIL_HOST", "filebased": "EMAIL_FILE_PATH"}.get(config.get("EMAIL_BACKEND", "..").split(".")[-2])
+    if not config or (needed and not config[needed]):
+        raise ImproperlyConfigured(f"{name}: give a mail server's URL, such as smtp+ssl://user:password@host:465 or smtps://host:587.")
+    if needed == "EMAIL_FILE_PATH":
+        config[needed] = str((BASE_DIR / config[needed]).resolve())
+    return {key: value for key, value in config.items() if key.startswith("EMAIL_") and value is not None}
 
 
 def origins(name: str) -> list[str]:

@@ -40,11 +40,35 @@ QUERY_TIMEOUT = env.number("QUERY_TIMEOUT", 30, lowest=0.1, highest=86_400)
 QUERY_MAX_ROWS = env.whole("QUERY_MAX_ROWS", 100_000, lowest=1, highest=10**9)
 QUERY_MAX_BYTES = env.whole("QUERY_MAX_BYTES", 64 * 2**20, lowest=1, highest=2**40)
 
+# What becomes of a change of a schema, by its class; a table may have its own policy.
+EVOLUTION_POLICY = env.choices(
+    "EVOLUTION_POLICY",
+    {
+        "additive": "apply",
+        "metadata": "apply",
+        "rename": "apply",
+        "strengthening": "apply",
+        "destructive": "wait",
+        "meaning": "wait",
+    },
+    ("apply", "wait", "refuse"),
+)
+ARCHIVE_KEEP_DAYS = env.whole("ARCHIVE_KEEP_DAYS", 0, lowest=0, highest=36_500)
+PLAN_FOUR_EYES = env.flag("PLAN_FOUR_EYES", False)
+
 # The ontology server.
 ONTO_SERVER_URL = env.http_url("ONTO_SERVER_URL", "http://localhost:8001")
 ONTO_SERVER_TIMEOUT = env.number("ONTO_SERVER_TIMEOUT", 5, lowest=0.05, highest=600)
 ONTO_SCHEMA_IDS = env.words("ONTO_SCHEMA_IDS", ["project_schema"])
 USE_MOCK_ONTO_SERVER = env.flag("USE_MOCK_ONTO_SERVER", False)
+SYNC_EVERY = env.seconds_between("SYNC_EVERY", lowest=10, highest=31_536_000)
+
+# Who is told of what waits for a person or went wrong: a webhook, and people by mail.
+NOTIFY_URL, NOTIFY_SECRET = env.webhook("NOTIFY_URL", "NOTIFY_SECRET")
+NOTIFY_MAIL = env.addresses("NOTIFY_MAIL")
+globals().update(env.mail_server("EMAIL_URL", "smtp://localhost:25"))
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "duckspawn@localhost")
 
 # Serving.
 PORT = env.whole("PORT", 8000, lowest=1, highest=65_535)
@@ -135,6 +159,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
+    "ENUM_NAME_OVERRIDES": {"DriftState": "projects.serializers.DRIFT_STATES"},
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "projects.openapi.add_tables"],
 }
 

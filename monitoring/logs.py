@@ -33,6 +33,10 @@ _EVERY_LINE: list[Processor] = [
 ]
 
 
+# What our own code says beside a line; libraries put whole requests there.
+_FACTS = ("plans", "tables", "jobs", "job", "kind")
+
+
 def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     return orjson.dumps(dict(event), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
@@ -48,7 +52,7 @@ def dict_config(level: str) -> dict[str, Any]:
     """The standard library's logging settings: one handler at the root, and everything else goes up to it."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": [*_EVERY_LINE, structlog.stdlib.PositionalArgumentsFormatter()],
+        "foreign_pre_chain": [*_EVERY_LINE, structlog.stdlib.ExtraAdder(allow=_FACTS), structlog.stdlib.PositionalArgumentsFormatter()],
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,

@@ -15,10 +15,11 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from unfold.views import ChangeList as UnfoldChangeList
 
-from projects import audit, described
+from projects import audit, described, plans
 from projects.errors import ProjectsError
 from projects.models import Job, ManagedTable
 from projects.store.connection import get_store
+from projects.store.retries import steadily
 from projects.table_page import curl, table_page
 from schema_registry import documents, rights
 from schema_registry.admin import ReadOnlyAdmin
@@ -122,6 +123,8 @@ class ManagedTableAdmin(ReadOnlyAdmin):
     def save_model(self, request: HttpRequest, obj: ManagedTable, form: Any, change: bool) -> None:
         """Saves what was decided and nothing else: a sync may have moved the rest meanwhile."""
         obj.save(update_fields=form.changed_data)
+        if form.changed_data:
+            plans.void_approval(obj.name)
         for field in form.changed_data:
             audit.record(DEEDS[field, getattr(obj, field)], obj.name, actor=request.user.get_username())
 
@@ -131,7 +134,7 @@ class ManagedTableAdmin(ReadOnlyAdmin):
         try:
             store = get_store()
             if store.has(obj.name):
-                context["page"] = table_page(store, store.table(obj.name), base)
+                context["page"] = steadily(store, obj.name, lambda live: table_page(store, live, base))
         except ProjectsError as error:
             context["problem"] = str(error)
         obj.seen = context["page"].seen if context["page"] else None
@@ -143,11 +146,13 @@ class ManagedTableAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Rows")
     def rows(self, record: Any) -> SafeString | None:
-        return record.seen and format_html('<span class="spawn-number">{}</span>', f"{record.seen['rows']:,}")
+        count = record.seen and record.seen["rows"]
+        return None if count is None else format_html('<span class="spawn-number">{}</span>', f"{count:,}")
 
     @admin.display(description="Size on disk")
     def size(self, record: Any) -> str | None:
-        return record.seen and filesizeformat(record.seen["bytes"])
+        size = record.seen and record.seen["bytes"]
+        return None if size is None else filesizeformat(size)
 
     @admin.display(description="Version")
     def version(self, record: Any) -> int | None:

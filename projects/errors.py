@@ -13,6 +13,10 @@ class TableNotFound(ProjectsError):
     table: str
 
 
+class AliasNotFound(ProjectsError):
+    """The table {table} has no old name {alias}."""
+
+
 class RowNotFound(ProjectsError):
     """The table {table} has no row with the key {key}."""
 
@@ -59,10 +63,52 @@ class BodyTooLarge(ProjectsError):
     """The body is larger than {limit} bytes; many rows are sent as text/csv, which has no limit."""
 
 
-class ChangesRefused(ProjectsError):
-    """The table {table} needs changes that only a plan can make; nothing was changed."""
+class InputsRefused(ProjectsError):
+    """The inputs of the plan for {table} cannot be used."""
+
+    table: str
+
+
+class PlanNotFound(ProjectsError):
+    """There is no plan {plan}."""
+
+
+class PlanStale(ProjectsError):
+    """The plan {plan} is stale: {reason}. Make a fresh one."""
+
+
+class PlanOver(ProjectsError):
+    """The plan {plan} is {state}, so this cannot be done with it."""
+
+
+class PlanNotApproved(ProjectsError):
+    """The plan {plan} waits for approval: POST /admin/plans/{plan}/approve."""
+
+
+class PlanNeedsOther(ProjectsError):
+    """The plan {plan} needs the approval of another person than {actor}."""
+
+
+class PlanRefused(ProjectsError):
+    """The policy of {table} refuses this: {reason}"""
+
+
+class RowsInTheWay(ProjectsError):
+    """Rows of {table} are in the way, so nothing was changed: {reason}"""
 
     changes: list[dict]
+
+
+class SchemaIncompatible(ProjectsError):
+    """The new schema of {table} breaks its compatibility mode {mode}, so it is kept and not applied: {reason}"""
+
+
+class UndoRefused(ProjectsError):
+    """The plan {plan} cannot be undone: {reason}"""
+
+
+class ArchiveDamaged(ProjectsError):
+    """The archive {archive} is missing or not as it was written; nothing was changed."""
 
 
 class TableReadOnly(ProjectsError):
@@ -127,12 +173,32 @@ class SchemaMoved(ProjectsError):
     """The table {table} changed meanwhile; look at it again, then repeat the request."""
 
 
+class TableAltered(ProjectsError):
+    """The table {table} was altered by hand and does not fit its schema; GET /admin/drift shows it, a plan repairs or adopts it."""
+
+
+class TableUnreadable(ProjectsError):
+    """The table {table} has what no schema can say, so it is neither repaired nor adopted until somebody takes that away: {reason}"""
+
+
+class AdoptRefused(ProjectsError):
+    """The table {table} cannot be adopted as it is in the file: {reason}"""
+
+
+class VersionUnmapped(ProjectsError):
+    """Rows of {table} cannot be {deed} in the shape of version {version}: {reason}."""
+
+
 class OutOfMemory(ProjectsError):
     """This needs more memory than DuckDB was given; narrow it, or raise DUCKDB_MEMORY_LIMIT."""
 
 
 class JobNotFound(ProjectsError):
     """There is no job {job} that you may see."""
+
+
+class JobOver(ProjectsError):
+    """The job {job} is over: it ended {state}."""
 
 
 class OutcomeRefused(ProjectsError):

@@ -3,19 +3,24 @@
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from rest_framework.exceptions import NotAcceptable, UnsupportedMediaType
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
+from projects.aliases import Used
 from projects.errors import BadRequest, BodyTooLarge
 from projects.store import sql
 from projects.store.spool import PIECE
 from schema_registry.schema import ColumnSchema
+
+AnAnswer = TypeVar("AnAnswer", bound=HttpResponseBase)
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 FORMATS = {"json": JSON, "ndjson": NDJSON, "csv": CSV}
@@ -75,6 +80,15 @@ def answer_format(request: HttpRequest) -> str:
 
 def json_answer(text: str | bytes, status: int = 200) -> HttpResponse:
     return HttpResponse(text, content_type=JSON, status=status)
+
+
+def telling(answer: AnAnswer, used: Used) -> AnAnswer:
+    """The answer, which tells of old names that the request used, since when they are (RFC 9745), and where the present ones are."""
+    if used.aliases:
+        answer.headers["Deprecation"] = f"@{int(used.since.timestamp())}"
+        link = f'</admin/tables/{quote(used.table, safe="")}>; rel="deprecation"'
+        answer.headers["Link"] = ", ".join(part for part in (answer.headers.get("Link"), link) if part)
+    return answer
 
 
 def dumped(value: Any) -> bytes:

@@ -4,10 +4,11 @@ import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from projects.aliases import Names
 from projects.errors import BadRequest
 from projects.fields import faults
 from schema_registry.errors import Problem
-from schema_registry.schema import ColumnSchema, TableSchema
+from schema_registry.schema import ColumnSchema
 
 COMPARISONS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "between")
 TEXT_OPERATORS = ("contains", "icontains", "startswith", "endswith", "regex")
@@ -41,8 +42,11 @@ class _Refused(ValueError):
     """A parameter cannot be understood; the text says why."""
 
 
-def parse_listing(schema: TableSchema, parameters: Iterable[tuple[str, str]]) -> Listing:
-    """Reads the parameters of a list's address. Raises BadRequest that names every parameter it cannot use."""
+def parse_listing(names: Names, parameters: Iterable[tuple[str, str]]) -> Listing:
+    """Reads the parameters of a list's address; `names` has then the old ones too that it was given.
+
+    Raises BadRequest that names every parameter it cannot use.
+    """
     conditions: list[Condition] = []
     given: dict[str, str] = {}
     problems: list[Problem] = []
@@ -53,19 +57,19 @@ def parse_listing(schema: TableSchema, parameters: Iterable[tuple[str, str]]) ->
                     raise _Refused("is given twice")
                 given[name] = value
             else:
-                conditions.append(_condition(schema, name, value))
+                conditions.append(_condition(names, name, value))
         except _Refused as refused:
             problems.append(Problem(f"?{name}", "parameter", f"{name} {refused}"))
-    page = _page(schema, given, problems)
+    page = _page(names, given, problems)
     if problems:
         raise BadRequest(detail="; ".join(p.detail for p in problems) + ".", problems=tuple(problems))
     return Listing(conditions=tuple(conditions), **page)
 
 
-def _page(schema: TableSchema, given: dict[str, str], problems: list[Problem]) -> dict:
+def _page(names: Names, given: dict[str, str], problems: list[Problem]) -> dict:
     readers = {
-        "sort": lambda text: _sort(schema, text),
-        "fields": lambda text: tuple(_column(schema, name) for name in _listed(text)),
+        "sort": lambda text: _sort(names, text),
+        "fields": lambda text: _fields(names, text),
         "limit": lambda text: _whole(text, 1, LARGEST_LIMIT),
         "offset": lambda text: _whole(text, 0, 2**62),
     }
@@ -79,22 +83,25 @@ def _page(schema: TableSchema, given: dict[str, str], problems: list[Problem]) -
     return page
 
 
-def _condition(schema: TableSchema, name: str, value: str) -> Condition:
-    column, operator = _target(schema, name)
+def _condition(names: Names, name: str, value: str) -> Condition:
+    column, operator = _target(names, name)
     if operator not in OPERATORS:
         raise _Refused(f"has no operator {operator}; there are {', '.join(OPERATORS)}")
     return Condition(column, operator, _values(column, operator, value))
 
 
-def _target(schema: TableSchema, name: str) -> tuple[ColumnSchema, str]:
+def _target(names: Names, name: str) -> tuple[ColumnSchema, str]:
     """The longest column name wins over `__`, so a column called `a__ne` can be asked for."""
-    if column := schema.column(name):
+    if column := names.column(name):
         return column, "eq"
     head, separator, operator = name.rpartition("__")
-    if separator and (column := schema.column(head)):
+    if separator and (column := names.column(head)):
         return column, operator
-    columns = ", ".join(c.name for c in schema.columns)
-    raise _Refused(f"is no column of {schema.name} and no parameter of a list; the columns are {columns}")
+    raise _Refused(f"is no column of {names.live.name} and no parameter of a list; {_columns(names)}")
+
+
+def _columns(names: Names) -> str:
+    return f"the columns are {', '.join(c.name for c in names.schema.columns)}"
 
 
 def _values(column: ColumnSchema, operator: str, value: str) -> tuple[str, ...]:
@@ -133,14 +140,22 @@ def _check(column: ColumnSchema, cell: str) -> None:
         raise _Refused(f"{cell!r} {rule.detail}")
 
 
-def _sort(schema: TableSchema, text: str) -> tuple[tuple[ColumnSchema, bool], ...]:
-    return tuple((_column(schema, name.removeprefix("-")), name.startswith("-")) for name in _listed(text))
+def _sort(names: Names, text: str) -> tuple[tuple[ColumnSchema, bool], ...]:
+    return tuple((_column(names, name.removeprefix("-")), name.startswith("-")) for name in _listed(text))
 
 
-def _column(schema: TableSchema, name: str) -> ColumnSchema:
-    if column := schema.column(name):
+def _fields(names: Names, text: str) -> tuple[ColumnSchema, ...]:
+    columns = tuple(_column(names, name) for name in _listed(text))
+    repeated = next((c.name for place, c in enumerate(columns) if c in columns[:place]), None)
+    if repeated:
+        raise _Refused(f"names {repeated} twice")
+    return columns
+
+
+def _column(names: Names, name: str) -> ColumnSchema:
+    if column := names.column(name):
         return column
-    raise _Refused(f"names {name!r}, which is no column of {schema.name}; the columns are {', '.join(c.name for c in schema.columns)}")
+    raise _Refused(f"names {name!r}, which is no column of {names.live.name}; {_columns(names)}")
 
 
 def _listed(text: str) -> list[str]:

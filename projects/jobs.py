@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connections
+from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
+from rest_framework.utils.encoders import JSONEncoder
 
-from projects import audit, loads, sync
-from projects.errors import NotAllowed
+from projects import audit, loads, notices, plan_runs, plans, sync, undoing
+from projects.errors import JobOver, NotAllowed, StoreBusy
 from projects.models import Job
 from projects.store import books
 from projects.store.connection import Store, get_store
@@ -24,6 +26,11 @@ from schema_registry.errors import SpawnError
 log = logging.getLogger(__name__)
 
 SYSTEM = "system"  # who acts where no person does
+SCHEDULED = "scheduled"  # the input of a job that its schedule left
+SYNC_FLAGS = ("dry_run", "approve", "allow_destructive", "accept_shrunk")  # inputs of a sync
+
+_leaving = threading.Lock()
+_running: dict[UUID, threading.Event] = {}  # What runs in this process, and whether it was cancelled.
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,9 @@ class Kind:
 
 
 def _sync(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
-    report = sync.sync(store, inputs.get("names") or None, actor=actor, dry_run=bool(inputs.get("dry_run")))
-    return report.as_json() | {"waits": report.waits, "failed": report.failed}
+    given = {flag: bool(inputs.get(flag)) for flag in SYNC_FLAGS}
+    report = sync.sync(store, inputs.get("names") or None, actor=actor, reason=inputs.get("reason", ""), **given)
+    return plain(report.as_json() | {"waits": report.waits, "failed": report.failed})
 
 
 def _load(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
@@ -53,9 +61,27 @@ def _verify_audit(store: Store, inputs: Mapping[str, Any], actor: str, job: str)
     return {"ok": verdict.ok, "entries": verdict.entries, "broken_at": verdict.broken_at, "detail": verdict.detail}
 
 
+def _apply(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
+    return plain(plans.as_json(plan_runs.apply(store, int(inputs["plan"]), actor=actor, confirm=inputs.get("confirm"))))
+
+
+def _undo(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
+    confirm = inputs.get("confirm")
+    made = undoing.undo(store, int(inputs["plan"]), actor=actor, confirm=confirm, dry_run=bool(inputs.get("dry_run")))
+    return plain(plans.as_json(made) | {"waits_for": undoing.waits_for(made, confirm) if made.state in plans.OPEN else ""})
+
+
+def plain(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What REST would answer, as the plain JSON that a job keeps."""
+    kept: dict[str, Any] = json.loads(json.dumps(answer, cls=JSONEncoder))
+    return kept
+
+
 KINDS: dict[str, Kind] = {
     "sync": Kind(rights.MANAGE_TABLES, _sync, again=True),
     "load": Kind(rights.WRITE_ROWS, _load),
+    "apply": Kind(rights.MANAGE_TABLES, _apply),
+    "undo": Kind(rights.MANAGE_TABLES, _undo),
     "verify_audit": Kind(rights.READ_AUDIT, _verify_audit),
 }
 
@@ -72,6 +98,21 @@ def leave(kind: str, inputs: Mapping[str, Any], user: Any = None) -> Job:
     return Job.objects.create(kind=kind, inputs=dict(inputs), created_by=user)
 
 
+def leave_once(kind: str, inputs: Mapping[str, Any], user: Any = None) -> Job:
+    """As `leave`; but where a job of the same kind and inputs is queued already, that one."""
+    check_right(kind, user)
+    with _leaving:  # One process serves requests and schedules, so this is enough.
+        for job in Job.objects.filter(kind=kind, state=Job.State.QUEUED).order_by("created_at"):
+            if _work(job.inputs) == _work(inputs):
+                return job
+        return leave(kind, inputs, user)
+
+
+def _work(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs without who asks."""
+    return {name: value for name, value in inputs.items() if name != SCHEDULED}
+
+
 def withdraw(job: Job) -> bool:
     """Takes a job back that nobody has begun; False where somebody has."""
     waiting = Job.objects.filter(id=job.id, state=Job.State.QUEUED)
@@ -79,6 +120,23 @@ def withdraw(job: Job) -> bool:
     if withdrawn:
         _forget_file(job)
     return withdrawn
+
+
+def cancel(job: Job, *, actor: str) -> Job:
+    """Withdraws a job that waits, or interrupts the one that runs, which then ends `cancelled` unless it was done before.
+
+    Raises JobOver where it has ended, and StoreBusy where it is only just being begun or brought to an end.
+    """
+    if not withdraw(job):
+        job.refresh_from_db()
+        if job.finished_at is not None:
+            raise JobOver(job=job.id, state=job.state)
+        if (cancelled := _running.get(job.id)) is None:
+            raise StoreBusy()
+        cancelled.set()
+    job.refresh_from_db()
+    audit.record("job.cancel", f"{job.kind} {job.id}", actor=actor, detail={"state": job.state})
+    return job
 
 
 def next_job() -> Job | None:
@@ -97,26 +155,57 @@ def run(store: Store, job: Job, is_ending: Callable[[], bool] = lambda: False) -
     `is_ending` says whether the owner is being stopped, which interrupts the job.
     """
     actor = job.created_by.get_username() if job.created_by else SYSTEM
+    cancelled = _running[job.id] = threading.Event()
     try:
         check_right(job.kind, job.created_by)
-        with measured(store, lambda percent: Job.objects.filter(id=job.id).update(done=round(percent), total=100)):
+        with measured(store, lambda percent: _show_progress(job, percent), is_cancelled=cancelled.is_set):
             result = KINDS[job.kind].run(store, job.inputs, actor, str(job.id))
     except SpawnError as error:
         _finish(job, Job.State.FAILED, told(error), str(error))
-    except Exception:  # the loop of jobs survives anything
-        if is_ending():
-            _settle(store, job)
-            return
-        log.exception("a job failed", extra={"job": str(job.id), "kind": job.kind})
-        _finish(job, Job.State.FAILED, None, "Something went wrong inside; the log has it under this job's id.")
+    except Exception:  # noqa: BLE001 - the loop of jobs survives anything
+        _end_broken(store, job, is_ending=is_ending(), is_cancelled=cancelled.is_set())
     else:
         _finish(job, Job.State.DONE, result, "")
+    finally:
+        del _running[job.id]
+
+
+def _show_progress(job: Job, percent: float) -> None:
+    try:
+        Job.objects.filter(id=job.id).update(done=round(percent), total=100)
+    except DatabaseError as error:  # The next one may be written; who watches has to go on for the sake of a cancel.
+        log.warning("the progress of the %s job %s was not written: %s", job.kind, job.id, error)
+
+
+def _end_broken(store: Store, job: Job, *, is_ending: bool, is_cancelled: bool) -> None:
+    """Ends a job that an error broke off: a stop, somebody who cancelled it, or a fault of ours."""
+    if is_cancelled:
+        log.info("the %s job %s was cancelled", job.kind, job.id, exc_info=True)
+        _settle(store, job, cancelled=True)
+    elif is_ending:
+        _settle(store, job)
+    else:
+        log.exception("the %s job %s failed", job.kind, job.id)
+        _finish(job, Job.State.FAILED, None, "Something went wrong inside; the log has it under this job's id.")
 
 
 def _finish(job: Job, state: str, result: Any, error: str) -> None:
     done = {"done": 100, "total": 100} if state == Job.State.DONE else {}
-    Job.objects.filter(id=job.id).update(state=state, result=result, error=error, finished_at=timezone.now(), **done)
+    with transaction.atomic():
+        Job.objects.filter(id=job.id).update(state=state, result=result, error=error, finished_at=timezone.now(), **done)
+        if state == Job.State.FAILED and _is_news(job, error):
+            body = {"job": job.id, "kind": job.kind, "error": error, "created_by": job.created_by and job.created_by.get_username()}
+            notices.tell(notices.JOB_FAILED, str(job.inputs.get("table", "")), body)
     _forget_file(job)
+
+
+def _is_news(job: Job, error: str) -> bool:
+    """A schedule's job that fails just as the one before it did is none: an outage is told once."""
+    if not job.inputs.get(SCHEDULED):
+        return True
+    earlier = Job.objects.filter(kind=job.kind, inputs__scheduled=True, created_at__lt=job.created_at)
+    before = earlier.order_by("-created_at").values_list("state", "error").first()
+    return before != (Job.State.FAILED, error)
 
 
 def _forget_file(job: Job) -> None:
@@ -133,13 +222,17 @@ def told(error: SpawnError) -> dict[str, Any]:
 
 
 @contextmanager
-def measured(store: Store, report: Callable[[float], Any], every: float = 0.3) -> Iterator[None]:
-    """Reports every so many seconds how far, in percent, the store's long work is."""
+def measured(
+    store: Store, report: Callable[[float], Any], every: float = 0.3, is_cancelled: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Reports every so many seconds how far, in percent, the store's long work is, and interrupts it once it is cancelled."""
     ended = threading.Event()
 
     def watch() -> None:
         try:
             while not ended.wait(every):
+                if is_cancelled():  # Again and again: between two statements an interrupt is lost.
+                    store.measured_cursor().interrupt()
                 report(store.progress())
         finally:
             connections.close_all()  # This thread's own.
@@ -162,12 +255,14 @@ def recover(store: Store) -> list[Job]:
     return left
 
 
-def _settle(store: Store, job: Job) -> bool:
-    """Ends a job that was interrupted: done where its rows are in the file, and True; begun again or failed otherwise."""
+def _settle(store: Store, job: Job, *, cancelled: bool = False) -> bool:
+    """Ends a job that was interrupted: done where its rows are in the file, and True; cancelled, begun again or failed otherwise."""
     with store.read() as cursor:
         result = books.job_result(cursor, str(job.id))
     if result is not None:
         _finish(job, Job.State.DONE, json.loads(result), "")
+    elif cancelled:
+        _finish(job, Job.State.CANCELLED, None, "It was cancelled while it ran; what it had begun was rolled back.")
     elif job.kind in KINDS and KINDS[job.kind].again:  # An older version may not know what a newer one left.
         Job.objects.filter(id=job.id).update(state=Job.State.QUEUED, started_at=None)
     else:

@@ -25,6 +25,18 @@ def is_read_only(name: str) -> bool:
     return name.casefold() in _read_only_names(int(time.monotonic()))
 
 
+class Compatibility(models.TextChoices):
+    """The modes that schema registries have; the transitive ones compare with every earlier version, the others with the last."""
+
+    NONE = "NONE"
+    BACKWARD = "BACKWARD"
+    FORWARD = "FORWARD"
+    FULL = "FULL"
+    BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE"
+    FORWARD_TRANSITIVE = "FORWARD_TRANSITIVE"
+    FULL_TRANSITIVE = "FULL_TRANSITIVE"
+
+
 class ManagedTable(models.Model):
     """A table that DuckDB Spawn keeps, and what people decided about it."""
 
@@ -33,6 +45,10 @@ class ManagedTable(models.Model):
     snapshot = models.ForeignKey("schema_registry.Snapshot", null=True, on_delete=models.PROTECT, related_name="+")
     pinned = models.BooleanField(default=False, help_text="A sync leaves a pinned table at its version.")
     read_only = models.BooleanField(default=False, help_text="Rows of a read-only table cannot be written.")
+    policy = models.JSONField(default=dict, blank=True, help_text="What becomes of a class of changes here: apply, wait or refuse.")
+    compatibility = models.CharField(
+        max_length=20, choices=Compatibility, default=Compatibility.NONE, help_text="What a new schema must keep to be applied here."
+    )
     dropped_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -55,6 +71,87 @@ class ManagedTable(models.Model):
         forget_read_only()
 
 
+class Plan(models.Model):
+    """The steps that take one table from one schema to another, with their evidence, and what people decided about them."""
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed"
+        APPROVED = "approved"
+        APPLYING = "applying"
+        APPLIED = "applied"
+        FAILED = "failed"
+        REJECTED = "rejected"
+        STALE = "stale"
+        UNDONE = "undone"
+
+    class Kind(models.TextChoices):
+        CHANGE = "change", "change: to a schema"
+        DROP = "drop", "drop: the table goes"
+        UNDO = "undo", "undo: back to before another plan"
+        REPAIR = "repair", "repair: what was altered by hand is put back"
+        ADOPT = "adopt", "adopt: what was altered by hand becomes the schema"
+
+    table = models.CharField(max_length=100)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.CHANGE)
+    state = models.CharField(max_length=10, choices=State, default=State.PROPOSED)
+    base = models.JSONField(null=True, help_text="The schema that the plan was made for; none where the table comes back.")
+    target = models.JSONField(null=True, help_text="The schema that it leads to; none where the table goes.")
+    base_fingerprint = models.CharField(max_length=64, blank=True)
+    target_fingerprint = models.CharField(max_length=64, blank=True)
+    from_version = models.PositiveIntegerField(null=True)
+    to_version = models.PositiveIntegerField(null=True)
+    snapshot = models.ForeignKey("schema_registry.Snapshot", null=True, on_delete=models.PROTECT, related_name="+")
+    provenance = models.CharField(max_length=10, blank=True)
+    inputs = models.JSONField(default=dict)
+    pairs = models.JSONField(default=list, help_text="Which column of the base becomes which of the target.")
+    steps = models.JSONField(default=list)
+    estimate = models.JSONField(default=dict, help_text="Seconds and bytes that a rebuild needs.")
+    undoes = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="undone_by")
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+    approved_by = models.CharField(max_length=150, blank=True)
+    approved_at = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True)
+    applied_by = models.CharField(max_length=150, blank=True)
+    finished_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+    outcome = models.JSONField(default=dict, help_text="What the apply did: rows, seconds, the archive.")
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["table", "state"], name="plans_by_table")]
+
+    def __str__(self) -> str:
+        return f"plan {self.pk} of {self.table}"
+
+
+class Notice(models.Model):
+    """Something that people outside are told, by one way: kept until the webhook or the mail server took it."""
+
+    class Channel(models.TextChoices):
+        WEBHOOK = "webhook"
+        MAIL = "mail"
+
+    channel = models.CharField(max_length=10, choices=Channel, default=Channel.WEBHOOK)
+    event = models.CharField(max_length=40)
+    table = models.CharField(max_length=100, blank=True)
+    body = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["due_at"], name="notices_due", condition=Q(sent_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.table}"
+
+
 class Job(models.Model):
     """Work that outlives a request, or that a command leaves for the owner of the DuckDB file."""
 
@@ -64,6 +161,7 @@ class Job(models.Model):
         DONE = "done"
         FAILED = "failed"
         WITHDRAWN = "withdrawn"
+        CANCELLED = "cancelled"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=40)

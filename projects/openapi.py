@@ -26,6 +26,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from projects import exchange
+from projects.aliases import Names
 from projects.column_documents import Json
 from projects.errors import BadRequest, StoreHeld
 from projects.row_views import Reach, check_scope
@@ -126,7 +128,7 @@ def _document(request: Request) -> bytes:
     store.connection()
     if table:
         live = store.table(table)
-        check_scope(request, live.name)
+        check_scope(request, table)
         with _making:
             return _of_table(store, live.schema)
     generation = store.generation  # Read before the tables: what is kept under it is never older than it.
@@ -168,14 +170,16 @@ class TableJsonSchema(APIView):
     def get(self, request: Request, table: str) -> HttpResponse:
         """JSON Schema 2020-12 of a row as it is answered."""
         _check_parameters(request._request)
-        schema = get_store().table(table).schema
+        live = get_store().table(table)
+        schema = live.schema
         head = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": request.build_absolute_uri(f"/ops/{quote(schema.name)}/schema"),
             "title": schema.name,
         }
         tail = {"x-primary-key": list(schema.primary_key), "x-unique": [list(rule) for rule in schema.unique]}
-        return _answer(request._request, orjson.dumps(head | row_schema(schema) | tail), _JsonSchema.media_type)
+        answer = _answer(request._request, orjson.dumps(head | row_schema(schema) | tail), _JsonSchema.media_type)
+        return exchange.telling(answer, Names(live, table).used)
 
 
 class Docs(PermissionRequiredMixin, SpectacularSwaggerSplitView):

@@ -1,16 +1,18 @@
-"""The owner: the one process that has the DuckDB file open. It says so by a heartbeat, and does the jobs that others leave."""
+"""The owner: the one process that has the DuckDB file open. It says so by a heartbeat, does the jobs that others leave, sends notices."""
 
 import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import connections
 from django.utils import timezone
 
-from projects import audit, jobs, sync
+from projects import archives, audit, drift, jobs, notices, one_table, plan_runs
 from projects.models import Job, Owner
+from projects.schedule import SyncSchedule
 from projects.store import spool
 from projects.store.connection import Store, get_store
 from schema_registry import audit as chain
@@ -19,19 +21,23 @@ log = logging.getLogger(__name__)
 
 BEAT = 2.0  # seconds between heartbeats
 SILENCE = timedelta(seconds=10)  # after this long without a beat nobody does jobs
-LOOK = 0.3  # seconds between looks for a job
-STOPPING = 20.0  # seconds that a stop waits for the job and the heartbeat
+LOOK = 0.3  # seconds between looks for a job or a notice
+SWEEP = 3600.0  # seconds between looks for notices that are old
+STOPPING = 20.0  # seconds that a stop waits for the job, the notice and the heartbeat
 
 
 class Duties:
-    """The two threads of an owner: the heartbeat, which also opens the file and sets things right, and the jobs."""
+    """The three threads of an owner: the heartbeat, which also opens the file, sets things right and keeps the schedule; jobs; notices."""
 
     def __init__(self) -> None:
         self._ended = threading.Event()
         self._ready = threading.Event()
+        self._schedule = SyncSchedule()
+        self._swept: float | None = None
         self._threads = [
             threading.Thread(target=self._beat, name="duckspawn-heartbeat", daemon=True),
-            threading.Thread(target=self._work, name="duckspawn-jobs", daemon=True),
+            threading.Thread(target=self._repeat, args=(self._next,), name="duckspawn-jobs", daemon=True),
+            threading.Thread(target=self._repeat, args=(self._deliver,), name="duckspawn-notices", daemon=True),
         ]
 
     def start(self) -> None:
@@ -39,7 +45,7 @@ class Duties:
             thread.start()
 
     def stop(self) -> None:
-        """Ends both threads, a job in the middle of a statement included, then closes the file."""
+        """Ends the threads, a job in the middle of a statement included, then closes the file."""
         self._ended.set()
         store = get_store()
         until = time.monotonic() + STOPPING
@@ -68,13 +74,15 @@ class Duties:
                 self._ready.set()
             Owner.objects.update_or_create(id=1, defaults={"pid": os.getpid(), "started_at": started, "beat_at": timezone.now()})
             audit.witness(chain.head())
+            self._schedule.keep()
         except Exception as error:  # noqa: BLE001 - the heartbeat survives anything, and tries again at the next beat
             log.warning("the store is not ready: %s", error)
 
-    def _work(self) -> None:
+    def _repeat(self, look: Callable[[], bool]) -> None:
+        """Looks again and again for something to do, at once after it did something."""
         try:
             while not self._ended.is_set():
-                if self._ready.wait(LOOK) and not self._next():
+                if self._ready.wait(LOOK) and not look():
                     self._ended.wait(LOOK)
         finally:
             connections.close_all()
@@ -89,15 +97,29 @@ class Duties:
             return False
         return job is not None
 
+    def _deliver(self) -> bool:
+        try:
+            if self._swept is None or time.monotonic() - self._swept > SWEEP:
+                notices.forget_old()
+                archives.purge_by_setting(get_store(), actor=jobs.SYSTEM)
+                self._swept = time.monotonic()
+            return notices.deliver(self._ended.is_set)
+        except Exception:  # the loop of notices survives anything
+            log.exception("the notices cannot be sent")
+            return False
+
 
 def take_over(store: Store) -> None:
     """Opens the file, and brings to an end what a killed owner left: half-made files, jobs, records that disagree."""
     store.connection()
     spool.sweep(store)
-    mended = sync.reconcile(store)
+    settled = plan_runs.recover(store)
+    mended = one_table.reconcile(store)
+    drift.tell_new(store)
     recovered = jobs.recover(store)
-    if mended or recovered:
-        log.info("recovered", extra={"tables": mended, "jobs": [str(job.id) for job in recovered]})
+    if settled or mended or recovered:
+        ended = {"plans": [plan.pk for plan in settled], "tables": mended, "jobs": [str(job.id) for job in recovered]}
+        log.info("recovered", extra=ended)
     if mended:
         audit.record("tables.recover", ", ".join(mended), actor=jobs.SYSTEM)
 

@@ -1,25 +1,31 @@
 """Rows by REST: parse, call one function, answer."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from projects import exchange, loads, rows
+from projects import exchange, loads, rows, versions
+from projects.aliases import Names
 from projects.errors import BadRequest
 from projects.filters import parse_listing
 from projects.store import rows as stored
+from projects.store.books import LiveTable
 from projects.store.bulk import Loaded
-from projects.store.connection import get_store
+from projects.store.connection import Store, get_store
+from projects.store.retries import steadily
 from schema_registry import rights
 from schema_registry.rights import HasRight
 
+SCHEMA_VERSION = "HTTP_SCHEMA_VERSION"
 ROW_RIGHTS = {
     "GET": rights.READ_ROWS,
     "POST": rights.WRITE_ROWS,
@@ -35,9 +41,11 @@ def actor_of(request: Request) -> str:
 
 
 def check_scope(request: Request, table: str) -> None:
-    """Raises PermissionDenied where the token does not reach the table."""
-    if not rights.reaches(request.auth, table):
-        raise PermissionDenied(f"This token does not reach the table {table}.")
+    """Raises PermissionDenied where the token does not reach the table, by the name that is asked for and by its present one."""
+    if rights.is_scoped(request.auth):
+        for name in (table, get_store().present_name(table)):
+            if not rights.reaches(request.auth, name):
+                raise PermissionDenied(f"This token does not reach the table {table}.")
 
 
 class Reach(HasRight):
@@ -50,74 +58,106 @@ class Reach(HasRight):
         return True
 
 
-@extend_schema(exclude=True)  # openapi.py describes each live table's own paths.
-class Rows(APIView):
-    """The rows of a table: list them, create one, load many."""
+class _Door(APIView):
+    """A door of a table's rows, in the shape that the table has, or that it has in the version which Schema-Version names."""
 
     permission_classes = [Reach]
     content_negotiation_class = exchange.AnyFormat
     rights = ROW_RIGHTS
 
-    def get(self, request: Request, table: str) -> HttpResponseBase:
-        store, plain = get_store(), _plain(request)
-        schema = store.table(table).schema
-        form = exchange.answer_format(plain)
-        answer: HttpResponseBase
-        listing = parse_listing(schema, _pairs(plain))
-        counted = _wants_count(plain)
-        if form == "json":
-            answer = exchange.json_answer(exchange.json_array(stored.page(store, schema, listing)))
-        else:
-            lines = exchange.line_format(form, listing.fields or schema.columns)
-            answer = exchange.streamed(stored.stream(store, schema, listing, lines.expression), lines)
-        if counted:
-            answer["X-Total-Count"] = str(stored.count(store, schema, listing))
-            answer["Preference-Applied"] = "count=exact"
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if version := request.META.get(SCHEMA_VERSION):
+            patch_vary_headers(answer, ["Schema-Version"])
+            if answer.status_code < 400:
+                answer.headers["Schema-Version"] = version
         return answer
 
+
+@extend_schema(exclude=True)  # openapi.py describes each live table's own paths.
+class Rows(_Door):
+    """The rows of a table: list them, create one, load many."""
+
+    def get(self, request: Request, table: str) -> HttpResponseBase:
+        store, plain, version = get_store(), _plain(request), _version(request)
+        return steadily(store, table, lambda live: _listed(store, versions.names(live, table, version, reads=True), plain))
+
     def post(self, request: Request, table: str) -> HttpResponse:
-        store, plain, actor = get_store(), _plain(request), actor_of(request)
+        store, plain, actor, version = get_store(), _plain(request), actor_of(request), _version(request)
         nulls, dry_run = _load_options(plain)
         if exchange.body_format(plain) == "csv":
             pieces = exchange.pieces(plain)
-            return _loaded(lambda: loads.load_upload(store, table, pieces, nulls=nulls, actor=actor, dry_run=dry_run), dry_run)
+            upload = partial(loads.load_upload, store, table, pieces, nulls=nulls, actor=actor, dry_run=dry_run, version=version)
+            return _loaded(upload, dry_run)
         body = rows.read_json(exchange.whole(plain))
         if isinstance(body, list) or dry_run:
             many = body if isinstance(body, list) else [body]
-            return _loaded(lambda: loads.load_array(store, table, many, actor=actor, dry_run=dry_run), dry_run)
-        entry = rows.create(store, table, body, actor=actor)
-        answer = exchange.json_answer(entry.after or "", status=201)
+            return _loaded(partial(loads.load_array, store, table, many, actor=actor, dry_run=dry_run, version=version), dry_run)
+        written = rows.create(store, table, body, actor=actor, version=version)
+        answer, entry = _row_answer(written, status=201), written.entry
         answer["Location"] = f"/ops/{quote(entry.table)}/{quote(entry.key or '', safe=',~')}"
         return answer
 
 
 @extend_schema(exclude=True)
-class Row(APIView):
+class Row(_Door):
     """One row of a table, by its key."""
 
-    permission_classes = [Reach]
-    content_negotiation_class = exchange.AnyFormat
-    rights = ROW_RIGHTS
-
     def get(self, request: Request, table: str, key: str) -> HttpResponse:
-        store = get_store()
-        schema = store.table(table).schema
-        return exchange.json_answer(stored.get(store, schema, rows.read_key(schema, key)))
+        store, version = get_store(), _version(request)
+
+        def found(live: LiveTable) -> HttpResponse:
+            names = versions.names(live, table, version, reads=True)
+            row = stored.get(store, names.schema, rows.read_key(names.schema, key), names.source)
+            return exchange.telling(exchange.json_answer(row), names.used)
+
+        return steadily(store, table, found)
 
     def put(self, request: Request, table: str, key: str) -> HttpResponse:
-        return exchange.json_answer(rows.replace(get_store(), table, key, _body(request), actor=actor_of(request)).after or "")
+        return _row_answer(rows.replace(get_store(), table, key, _body(request), actor=actor_of(request), version=_version(request)))
 
     def patch(self, request: Request, table: str, key: str) -> HttpResponse:
-        return exchange.json_answer(rows.patch(get_store(), table, key, _body(request), actor=actor_of(request)).after or "")
+        return _row_answer(rows.patch(get_store(), table, key, _body(request), actor=actor_of(request), version=_version(request)))
 
     def delete(self, request: Request, table: str, key: str) -> HttpResponse:
-        rows.delete(get_store(), table, key, actor=actor_of(request))
-        return HttpResponse(status=204)
+        written = rows.delete(get_store(), table, key, actor=actor_of(request), version=_version(request))
+        return exchange.telling(HttpResponse(status=204), written.used)
+
+
+def _listed(store: Store, names: Names, request: HttpRequest) -> HttpResponseBase:
+    """The rows that the address asks for, in the format that it asks for. Raises SchemaMoved."""
+    schema, form = names.schema, exchange.answer_format(request)
+    listing = parse_listing(names, _pairs(request))
+    total = stored.count(store, schema, listing, names.source) if _wants_count(request) else None
+    answer: HttpResponseBase
+    if form == "json":
+        answer = exchange.json_answer(exchange.json_array(stored.page(store, schema, listing, names.source)))
+    else:
+        lines = exchange.line_format(form, listing.fields or schema.columns)
+        answer = exchange.streamed(stored.stream(store, schema, listing, lines.expression, source=names.source), lines)
+    if total is not None:
+        answer["X-Total-Count"] = str(total)
+        answer["Preference-Applied"] = "count=exact"
+    return exchange.telling(answer, names.used)
+
+
+def _row_answer(written: rows.Written, status: int = 200) -> HttpResponse:
+    return exchange.telling(exchange.json_answer(written.row, status=status), written.used)
 
 
 def _plain(request: Request) -> HttpRequest:
     """Django's own request: REST framework's would read the body into memory."""
     return request._request
+
+
+def _version(request: Request) -> int | None:
+    """The version in whose shape the rows are wanted, if one is named. Raises BadRequest."""
+    asked = request.META.get(SCHEMA_VERSION)
+    if asked is None:
+        return None
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 20):
+        raise BadRequest(detail=f"Schema-Version is the number of a version of the table, a whole number, not {asked!r}.")
+    return int(asked)
 
 
 def _pairs(request: HttpRequest) -> list[tuple[str, str]]:
@@ -137,7 +177,7 @@ def _wants_count(request: HttpRequest) -> bool:
 
 def _loaded(load: Callable[[], Loaded], dry_run: bool) -> HttpResponse:
     done = loads.tried(load) if dry_run else load()
-    return exchange.json_answer(exchange.dumped(done.as_json()))
+    return exchange.telling(exchange.json_answer(exchange.dumped(done.as_json())), done.used)
 
 
 def _load_options(request: HttpRequest) -> tuple[tuple[str, ...], bool]:

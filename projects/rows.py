@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from projects.errors import BadRequest, RowRefused, SchemaMoved, TableReadOnly
+from projects import versions
+from projects.aliases import Names, Used
+from projects.errors import BadRequest, RowRefused, TableReadOnly
 from projects.fields import NotACell, Rule, cell_of, condition, faults, pattern_rule, same_value
 from projects.models import is_read_only
 from projects.store import rows
 from projects.store.books import Entry, LiveTable
 from projects.store.connection import Store
+from projects.store.retries import steadily
 from schema_registry.errors import Problem
 from schema_registry.schema import ColumnSchema, TableSchema
-
-TRIES = 5  # a schema that changes between the check and the write more often than this is somebody's mistake
 
 
 def read_json(text: bytes) -> Any:
@@ -47,50 +49,74 @@ def _no_constant(name: str) -> Any:
 # One row in.
 
 
-def create(store: Store, table: str, body: Any, *, actor: str) -> Entry:
-    """A new row; the entry has it as stored. Raises RowRefused, DuplicateKey, TableNotFound, TableReadOnly."""
-    return _write(store, table, lambda live: rows.Create(live.schema, new_cells(store, live.schema, body), actor, live.version))
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A row that was written: its entry of the feed, which has it as stored, the old names that it was written by, and its answer."""
+
+    entry: Entry
+    used: Used
+    row: str
 
 
-def replace(store: Store, table: str, key_text: str, body: Any, *, actor: str) -> Entry:
-    """The whole row anew but for its key; what is left out takes its default. Raises as `create`, and RowNotFound."""
+def create(store: Store, table: str, body: Any, *, actor: str, version: int | None = None) -> Written:
+    """A new row, in a version's shape where one is given.
 
-    def made(live: LiveTable) -> rows.Change:
-        key = read_key(live.schema, key_text)
-        cells = _without_key(live.schema, key, new_cells(store, live.schema, _with_key(live.schema, key, body)))
+    Raises RowRefused, DuplicateKey, TableNotFound, TableReadOnly, TableAltered, and as `versions.names`.
+    """
+
+    def made(live: LiveTable, names: Names) -> rows.Create:
+        return rows.Create(live.schema, names.stored_cells(new_cells(store, names, body), is_new=True), actor, live.version)
+
+    return _write(store, table, made, version)
+
+
+def replace(store: Store, table: str, key_text: str, body: Any, *, actor: str, version: int | None = None) -> Written:
+    """The whole row anew but for its key; what is left out takes its default.
+
+    A column that the version does not know keeps its value: who does not know it cannot have meant to empty it.
+    Raises as `create`, and RowNotFound.
+    """
+
+    def made(live: LiveTable, names: Names) -> rows.Change:
+        key = read_key(names.schema, key_text)
+        cells = names.stored_cells(_without_key(names.schema, key, new_cells(store, names, _with_key(names, key, body))))
         kept = {c.name for c in live.schema.columns if c.generated in ("uuid", "created") and cells.get(c.name) is None}
         changed = {name: cell for name, cell in _stamped(live.schema, cells).items() if name not in kept}
         return rows.Change(live.schema, changed, actor, live.version, key, "replace")
 
-    return _write(store, table, made)
+    return _write(store, table, made, version)
 
 
-def patch(store: Store, table: str, key_text: str, body: Any, *, actor: str) -> Entry:
+def patch(store: Store, table: str, key_text: str, body: Any, *, actor: str, version: int | None = None) -> Written:
     """Some columns of a row. Raises as `replace`."""
 
-    def made(live: LiveTable) -> rows.Change:
-        key = read_key(live.schema, key_text)
-        cells = _without_key(live.schema, key, given_cells(store, live.schema, body))
+    def made(live: LiveTable, names: Names) -> rows.Change:
+        key = read_key(names.schema, key_text)
+        cells = names.stored_cells(_without_key(names.schema, key, given_cells(store, names, body)))
         return rows.Change(live.schema, _stamped(live.schema, cells), actor, live.version, key, "patch")
 
-    return _write(store, table, made)
+    return _write(store, table, made, version)
 
 
-def delete(store: Store, table: str, key_text: str, *, actor: str) -> Entry:
-    """The end of a row. Raises RowNotFound, TableNotFound, TableReadOnly."""
-    return _write(store, table, lambda live: rows.Delete(live.schema, actor, live.version, read_key(live.schema, key_text)))
+def delete(store: Store, table: str, key_text: str, *, actor: str, version: int | None = None) -> Written:
+    """The end of a row. Raises RowNotFound, TableNotFound, TableReadOnly, TableAltered, and as `versions.names`."""
+
+    def made(live: LiveTable, names: Names) -> rows.Delete:
+        return rows.Delete(live.schema, actor, live.version, read_key(names.schema, key_text))
+
+    return _write(store, table, made, version, shows=False)
 
 
-def _write(store: Store, table: str, made: Callable[[LiveTable], Any]) -> Entry:
+def _write(store: Store, table: str, made: Callable[[LiveTable, Names], Any], version: int | None, *, shows: bool = True) -> Written:
     """Checks the row against the live schema and writes it; again where the schema moved in between."""
-    for _ in range(TRIES):
-        live = store.table(table)
+
+    def written(live: LiveTable) -> Written:
         check_writable(live.name)
-        try:
-            return store.writer.write(made(live))
-        except SchemaMoved as moved:
-            again = moved
-    raise again
+        names = versions.names(live, table, version, reads=shows, writes=True)
+        entry = store.writer.write(made(live, names))
+        return Written(entry, names.used, names.shown_row(entry.after) if entry.after else "")
+
+    return steadily(store, table, written)
 
 
 def check_writable(table: str) -> None:
@@ -111,12 +137,12 @@ def _bare(column: ColumnSchema) -> ColumnSchema:
     return ColumnSchema(name=column.name, type=column.type)
 
 
-def _with_key(schema: TableSchema, key: rows.Key, body: Any) -> Any:
+def _with_key(names: Names, key: rows.Key, body: Any) -> Any:
     """The body with the address's key where it names none, so that it is whole."""
     if not isinstance(body, dict):
         return body
     named = {name.casefold() for name in body}
-    absent = ((c, cell) for c, cell in zip(schema.key_columns, key, strict=True) if c.name.casefold() not in named)
+    absent = ((c, cell) for c, cell in zip(names.schema.key_columns, key, strict=True) if not names.all_of(c) & named)
     return body | {c.name: cell for c, cell in absent}
 
 
@@ -145,16 +171,17 @@ def _now(column: ColumnSchema, now: datetime) -> str:
 # From JSON to cells.
 
 
-def new_cells(store: Store, schema: TableSchema, body: Any) -> dict[str, str | None]:
+def new_cells(store: Store, names: Names, body: Any) -> dict[str, str | None]:
     """Every column's cell of a new row: given, by default, or None for the store to fill. Raises RowRefused."""
-    cells, problems = row_cells(schema, body)
-    _check(store, schema, cells, problems)
+    cells, problems = row_cells(names, body)
+    _check(store, names.schema, cells, problems)
     return cells
 
 
-def row_cells(schema: TableSchema, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
+def row_cells(names: Names, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
     """As `new_cells`, with the problems beside it; a row of a load is not `checked` by the rules that DuckDB asks it itself."""
-    given, problems = _read(schema, body, checked=checked)
+    given, problems = _read(names, body, checked=checked)
+    schema = names.schema
     faulty = {p.pointer for p in problems}
     for column in schema.columns:
         wanted = isinstance(body, dict) and column.required and column.default is None and not column.generated
@@ -163,27 +190,33 @@ def row_cells(schema: TableSchema, body: Any, *, checked: bool = True) -> tuple[
     return {c.name: given.get(c.name, c.default) for c in schema.columns}, problems
 
 
-def given_cells(store: Store, schema: TableSchema, body: Any) -> dict[str, str | None]:
+def given_cells(store: Store, names: Names, body: Any) -> dict[str, str | None]:
     """The cells of the columns that the body names. Raises RowRefused."""
-    cells, problems = _read(schema, body)
-    _check(store, schema, cells, problems)
+    cells, problems = _read(names, body)
+    _check(store, names.schema, cells, problems)
     return cells
 
 
-def _read(schema: TableSchema, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
+def _read(names: Names, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
     if not isinstance(body, dict):
-        return {}, [Problem("", "object", f"A row of {schema.name} is a JSON object.")]
+        return {}, [Problem("", "object", f"A row of {names.live.name} is a JSON object.")]
     cells: dict[str, str | None] = {}
     problems: list[Problem] = []
     for name, value in body.items():
-        column = schema.column(name)
+        column = names.column(name)
         if column is None:
-            problems.append(Problem(f"/{name}", "unknown", f"The table {schema.name} has no column {name}."))
+            problems.append(Problem(f"/{name}", "unknown", f"The table {names.live.name} has no column {name}."))
         elif column.name in cells:
-            problems.append(Problem(f"/{name}", "repeated", f"{column.name} is given twice."))
+            problems.append(_repeated(names, column, name, body))
         elif problem := _read_cell(column, value, cells, checked):
             problems.append(problem)
     return cells, problems
+
+
+def _repeated(names: Names, column: ColumnSchema, name: str, body: Mapping[str, Any]) -> Problem:
+    if old := names.clash(column, body):
+        return Problem(f"/{old}", "repeated", f"{old} is an old name of {column.name}; give {column.name} alone.")
+    return Problem(f"/{name}", "repeated", f"{column.name} is given twice.")
 
 
 def _read_cell(column: ColumnSchema, value: Any, cells: dict[str, str | None], checked: bool) -> Problem | None:

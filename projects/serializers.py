@@ -2,7 +2,15 @@
 
 from rest_framework import serializers
 
-from projects.models import Job
+from projects.models import Compatibility, Job, Plan
+
+DRIFT_STATES = ["in step", "behind", "orphaned", "altered", "missing", "unknown"]
+
+
+class SampleSerializer(serializers.Serializer):
+    key = serializers.CharField(help_text="The row's key, as in its address.")
+    value = serializers.CharField(allow_null=True, help_text="Its value now, as a cell.")
+    becomes = serializers.CharField(allow_null=True, help_text="What that would become.")
 
 
 class StepSerializer(serializers.Serializer):
@@ -10,9 +18,17 @@ class StepSerializer(serializers.Serializer):
     before = serializers.CharField(allow_null=True)
     after = serializers.CharField(allow_null=True)
     column = serializers.CharField(allow_null=True)
-    strategy = serializers.ChoiceField(["alter", "record", "wait"])
+    strategy = serializers.ChoiceField(["alter", "rebuild", "record", "drop", "create"])
     why = serializers.CharField()
-    sql = serializers.ListField(child=serializers.CharField())
+    sql = serializers.ListField(child=serializers.CharField(), help_text="What runs, in order, in one transaction.")
+    rows_total = serializers.IntegerField()
+    rows_in_the_way = serializers.IntegerField(help_text="Rows that would lose their value or break the new schema.")
+    rows_lost = serializers.IntegerField(help_text="Of these, rows that would lose their value; it is archived.")
+    rows_broken = serializers.IntegerField(help_text="Of these, rows that cannot be kept as they are.")
+    sample = SampleSerializer(many=True, help_text="Ten of them.")
+    needs = serializers.CharField(help_text="What a person has to give for them.")
+    archive = serializers.BooleanField(help_text="Whether values are archived before the step.")
+    action = serializers.ChoiceField(["apply", "wait", "refuse"], help_text="What the policy says.")
 
     def get_fields(self) -> dict:
         """`class` is a word of Python's, so it cannot be declared above."""
@@ -20,11 +36,39 @@ class StepSerializer(serializers.Serializer):
         return super().get_fields() | {"class": serializers.ChoiceField(classes)}
 
 
+class PlanSerializer(serializers.Serializer):
+    id = serializers.IntegerField(allow_null=True, help_text="None for what is only shown.")
+    table = serializers.CharField()
+    kind = serializers.ChoiceField(Plan.Kind.choices)
+    state = serializers.ChoiceField(Plan.State.choices)
+    base_fingerprint = serializers.CharField(help_text="Of the live schema that it was made for.")
+    target_fingerprint = serializers.CharField()
+    from_version = serializers.IntegerField(allow_null=True)
+    to_version = serializers.IntegerField(allow_null=True)
+    steps = StepSerializer(many=True)
+    inputs = serializers.DictField()
+    estimate = serializers.DictField(help_text="Seconds and bytes that a rebuild needs.")
+    suggestions = serializers.ListField(
+        child=serializers.DictField(), help_text="Columns that may be renamed ones; `inputs` with `renamed_from` says so."
+    )
+    waits_for = serializers.CharField(help_text="What it waits for, in sentences.")
+    undoes = serializers.IntegerField(allow_null=True)
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField(allow_null=True)
+    approved_by = serializers.CharField(allow_null=True)
+    applied_by = serializers.CharField(allow_null=True)
+    reason = serializers.CharField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    error = serializers.CharField()
+    outcome = serializers.DictField(help_text="Rows, seconds, and the archive, once it is applied.")
+
+
 class OutcomeSerializer(serializers.Serializer):
     table = serializers.CharField()
     outcome = serializers.ChoiceField(["created", "altered", "unchanged", "pinned", "dropped", "waits", "refused"])
     version = serializers.IntegerField(allow_null=True)
     provenance = serializers.CharField(help_text="live, cached, mock or request.")
+    plan = PlanSerializer(allow_null=True, help_text="What was applied, or waits; in a dry run, what would be.")
     changes = StepSerializer(many=True)
     detail = serializers.CharField()
 
@@ -43,16 +87,25 @@ class SourceSerializer(serializers.Serializer):
 
 
 class DriftSerializer(serializers.Serializer):
-    state = serializers.ChoiceField(["in step", "behind", "unknown"])
-    checked_at = serializers.DateTimeField(allow_null=True)
+    state = serializers.ChoiceField(DRIFT_STATES)
+    checked_at = serializers.DateTimeField(allow_null=True, help_text="When the ontology was last asked.")
     changes = serializers.ListField(child=serializers.CharField())
+
+
+class TableDrift(serializers.Serializer):
+    table = serializers.CharField()
+    state = serializers.ChoiceField(DRIFT_STATES, help_text="Unknown too where DuckDB Spawn did not make the table.")
+    checked_at = serializers.DateTimeField(allow_null=True, help_text="When the ontology was last asked; the catalogue is read now.")
+    ontology = serializers.ListField(child=serializers.CharField(), help_text="Where the ontology and the live schema differ.")
+    catalogue = serializers.ListField(child=serializers.CharField(), help_text="Where the DuckDB file and the live schema differ.")
+    plan = serializers.IntegerField(allow_null=True, help_text="The plan that waits.")
 
 
 class TableSummary(serializers.Serializer):
     name = serializers.CharField()
     description = serializers.CharField()
-    rows = serializers.IntegerField()
-    bytes = serializers.IntegerField(help_text="An estimate.")
+    rows = serializers.IntegerField(allow_null=True, help_text="Null where somebody dropped the table by hand.")
+    bytes = serializers.IntegerField(allow_null=True, help_text="An estimate.")
     version = serializers.IntegerField(help_text="The number of the live schema's snapshot.")
     source = SourceSerializer()  # type: ignore[assignment]
     drift = DriftSerializer()
@@ -69,9 +122,16 @@ class ReferenceSerializer(serializers.Serializer):
     rows_without = serializers.IntegerField(help_text="Rows whose value is not there; nulls are left out.")
 
 
+class AliasSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    column = serializers.CharField(allow_null=True, help_text="The column that it is an old name of; null where it is the table's own.")
+    since = serializers.DateTimeField()
+
+
 class TableDetail(TableSummary):
     columns = serializers.ListField(child=serializers.DictField())  # type: ignore[assignment]
     unique = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+    aliases = AliasSerializer(many=True, help_text="Old names that still work; what uses one is answered with a Deprecation header.")
     fingerprint = serializers.CharField()
     notes = serializers.ListField(child=serializers.CharField())
     references = ReferenceSerializer(many=True)
@@ -81,37 +141,54 @@ class TableRequest(serializers.Serializer):
     schema = serializers.CharField(required=False, help_text="The schema's name; all of them where it is left out.")
 
 
+class TableDecisions(serializers.Serializer):
+    pinned = serializers.BooleanField(required=False)
+    read_only = serializers.BooleanField(required=False)  # type: ignore[assignment]
+    policy = serializers.DictField(required=False, help_text="By class of change: apply, wait or refuse.")
+    compatibility = serializers.ChoiceField(Compatibility.choices, required=False)
+
+
 class BringRequest(serializers.Serializer):
     schema = serializers.DictField(required=False, help_text="A schema document; the ontology's own where it is left out.")
 
 
-class PlanSerializer(serializers.Serializer):
-    id = serializers.IntegerField(allow_null=True)
+class Decision(serializers.Serializer):
+    reason = serializers.CharField(required=False)
+
+
+class ApplyRequest(serializers.Serializer):
+    confirm = serializers.CharField(required=False, help_text="The table's name once more, where the plan takes data away.")
+
+
+class ApplyTogether(serializers.Serializer):
+    plans = serializers.ListField(child=serializers.IntegerField(), help_text="Each of another table.")
+    confirm = serializers.ListField(child=serializers.CharField(), required=False, help_text="The tables whose plans take data away.")
+
+
+class UndoRequest(ApplyRequest):
+    inputs = serializers.DictField(required=False, help_text="Values for rows written since that the old schema cannot hold.")
+
+
+class PlanRequest(serializers.Serializer):
     table = serializers.CharField()
-    state = serializers.ChoiceField(["proposed", "applied"])
-    base_fingerprint = serializers.CharField()
-    from_version = serializers.IntegerField(allow_null=True)
-    to_version = serializers.IntegerField(allow_null=True)
-    steps = StepSerializer(many=True)
-    created_by = serializers.CharField()
-    approved_by = serializers.CharField(allow_null=True)
-    reason = serializers.CharField()
+    inputs = serializers.DictField(required=False, help_text="By column: constant, expression, mapping, or factor and offset.")
+    drift = serializers.ChoiceField(["repair", "adopt"], required=False)
 
 
 class PlanAnswer(serializers.Serializer):
     plan = PlanSerializer()
 
 
-class Dropped(serializers.Serializer):
-    table = serializers.CharField()
-    rows = serializers.IntegerField()
-    archive = serializers.CharField(help_text="The name of the Parquet file in the archive.")
-    sha256 = serializers.CharField()
-
-
 class QueryRequest(serializers.Serializer):
     sql = serializers.CharField(help_text="One SELECT over the tables.")
     params = serializers.ListField(required=False, child=serializers.JSONField(), help_text="Values for its `?`, in order.")
+
+
+class SyncRequest(serializers.Serializer):
+    names = serializers.ListField(
+        required=False, allow_empty=False, child=serializers.CharField(), help_text="Tables or documents; all where it is left out."
+    )
+    accept_shrunk = serializers.BooleanField(required=False, help_text="A list that is shorter by more than half is right.")
 
 
 class JobSerializer(serializers.ModelSerializer):

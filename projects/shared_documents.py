@@ -12,7 +12,7 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _STATUSES = {
     400: "The request is not understood.",
     404: "There is no such table or row.",
-    409: "The key, or another unique value, is taken.",
+    409: "The key, or another unique value, is taken; or the rows have no such shape as Schema-Version asks for.",
     422: "A value breaks the schema; `errors` or `rejects` names each.",
 }
 
@@ -75,6 +75,7 @@ _RESPONSES: Json = {
     **{f"Problem{status}": _problem(description) for status, description in _STATUSES.items()},
     "Loaded": {
         "description": "The rows of an array or a file are loaded, all of them; or, with dry_run, they could be.",
+        "headers": {"Deprecation": {"$ref": "#/components/headers/Deprecation"}},
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Loaded"}}},
     },
     "JsonSchema": {
@@ -112,6 +113,13 @@ _PARAMETERS: Json = {
         "description": "`count=exact` gives X-Total-Count.",
         "schema": {"type": "string", "enum": ["count=exact"]},
     },
+    "SchemaVersion": {
+        "name": "Schema-Version",
+        "in": "header",
+        "description": "The number of a version of the table's schema, in whose names, types and order of columns the rows are read and "
+        "written, by the doors of one row too; the answer has it again. 409 where the rows have no such shape now.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
     "Null": _query("null", "A text that means null in a CSV file, such as NA, besides the empty field.", {"type": "array", "items": _TEXT}),
     "DryRun": _query("dry_run", "Check the rows of an array or a file and change nothing.", {"type": "boolean"}),
 }
@@ -120,6 +128,11 @@ _HEADERS: Json = {
     "Location": {"description": "The row's own address.", "schema": _TEXT | {"format": "uri-reference"}},
     "X-Total-Count": {"description": "Rows that match, where they were asked to be counted.", "schema": _COUNT},
     "Preference-Applied": {"schema": _TEXT},
+    "Deprecation": {
+        "description": "Only where the request used an old name of the table or of a column: since when it is old, as `@` and Unix "
+        'seconds (RFC 9745). A `Link` with `rel="deprecation"` leads to the present names.',
+        "schema": _TEXT | {"pattern": "^@[0-9]+$"},
+    },
 }
 
 PARTS: dict[str, Json] = {

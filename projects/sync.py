@@ -1,45 +1,43 @@
-"""Tables and the ontology: make what is wanted and missing, bring what is there up to it, drop what a person names.
+"""Tables and the ontology: make what is wanted and missing, bring what is there up to it.
 
 One function behind REST, console, job and command. Each table is done by itself; a table that fails leaves the others alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from django.utils import timezone
-
-from projects import audit
-from projects.errors import ChangesRefused, ConfirmationMissing, DocumentNamesOther, ProjectsError, TablePinned
-from projects.evolution.plan import Step, check_applicable, steps
-from projects.models import ManagedTable
-from projects.rows import check_writable
+from projects import approvals, audit, notices, plan_runs, plans, promises
+from projects.errors import ConfirmationMissing, PlanNeedsOther, PlanStale, ProjectsError, RowsInTheWay
+from projects.evolution import drafts
+from projects.evolution.drafts import Draft
+from projects.evolution.plan import Step
+from projects.models import ManagedTable, Plan
 from projects.store import tables
-from projects.store.archive import Archive
 from projects.store.books import LiveTable
 from projects.store.connection import Store
 from schema_registry import snapshots
+from schema_registry.diff import Change
 from schema_registry.errors import DocumentRefused
 from schema_registry.models import Snapshot
 from schema_registry.schema import TableSchema
 from schema_registry.snapshots import Refreshed, Wanted
-from schema_registry.sources.native import parse_document
+
+TRIES = 3  # plans that others make stale before it is said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one table: created, altered, unchanged, pinned, dropped (by hand, and left so), waits or refused.
 
-    In a dry run, what would become of it. `version` is the snapshot's number.
+    In a dry run, what would become of it. `version` is the snapshot's number; `plan` is what was, or would be, done to a table.
     """
 
     table: str
     outcome: str
     version: int | None = None
     provenance: str = ""
-    from_version: int | None = None
-    base_fingerprint: str = ""
-    steps: tuple[Step, ...] = ()
+    plan: Plan | None = None
     detail: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -48,25 +46,19 @@ class Outcome:
             "outcome": self.outcome,
             "version": self.version,
             "provenance": self.provenance,
-            "changes": [step.as_json() for step in self.steps],
+            "plan": plans.as_json(self.plan) if self.plan else None,
+            "changes": self.plan.steps if self.plan else [],
             "detail": self.detail,
         }
 
-    def plan(self, actor: str, *, dry_run: bool = False) -> dict[str, Any]:
-        """The outcome in the shape of a plan; that of a dry run with steps is only proposed."""
-        applied = self.outcome == "unchanged" or (self.outcome == "altered" and not dry_run)
-        return {
-            "id": None,
-            "table": self.table,
-            "state": "applied" if applied else "proposed",
-            "base_fingerprint": self.base_fingerprint,
-            "from_version": self.from_version,
-            "to_version": self.version,
-            "steps": [step.as_json() for step in self.steps],
-            "created_by": actor,
-            "approved_by": None,
-            "reason": "",
-        }
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """What somebody allows who has a sync done: plans that wait are approved, those that take data away only with `allow_destructive`."""
+
+    actor: str
+    allow_destructive: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +89,59 @@ class Report:
         }
 
 
-def sync(store: Store, names: Sequence[str] | None = None, *, actor: str, dry_run: bool = False) -> Report:
+def sync(
+    store: Store,
+    names: Sequence[str] | None = None,
+    *,
+    actor: str,
+    dry_run: bool = False,
+    approve: bool = False,
+    allow_destructive: bool = False,
+    accept_shrunk: bool = False,
+    reason: str = "",
+) -> Report:
     """Asks the ontology server, and brings every table, or the named ones, to what it says.
 
-    Raises OntologyUnavailable where it gives no answer, and UnknownSchema for a name that it does not have.
+    `approve` is the actor's yes, for a `reason`, to plans that wait; to those that take data away only with `allow_destructive`.
+    `accept_shrunk` is their word that a much shorter list is right. Raises OntologyUnavailable where the server gives no answer, and
+    UnknownSchema for a name that it does not have.
     """
-    report = _bring_all(store, snapshots.refresh(names), actor=actor, dry_run=dry_run)
+    answer = snapshots.refresh(names, accept_shrunk=accept_shrunk, keep_list=not dry_run)
+    report = _bring_all(store, answer, actor=actor, dry_run=dry_run)
+    if approve:
+        leave = Leave(actor=actor, allow_destructive=allow_destructive, reason=reason)
+        report = replace(report, outcomes=tuple(_approved(store, one, leave, dry_run=dry_run) for one in report.outcomes))
     if not dry_run:
-        audit.record("schemas.sync", ", ".join(names or ()) or "all", actor=actor, detail=_counts(report))
+        accepted = {"accepted_without": list(answer.missing)} if accept_shrunk else {}
+        audit.record("schemas.sync", ", ".join(names or ()) or "all", actor=actor, detail=_counts(report) | accepted)
     return report
+
+
+def _approved(store: Store, one: Outcome, leave: Leave, *, dry_run: bool) -> Outcome:
+    """What waits, approved and applied; where the leave is not enough for that it goes on waiting, and says what more it takes."""
+    plan = one.plan
+    if one.outcome != "waits" or plan is None:
+        return one
+    confirm = plan.table if leave.allow_destructive else None
+    try:
+        approvals.check(plan, actor=leave.actor, confirm=confirm)
+        if dry_run:
+            return replace(one, outcome="altered", detail="")
+        approved = approvals.approve(plan, actor=leave.actor, confirm=confirm, reason=leave.reason)
+        return replace(one, outcome="altered", plan=plan_runs.run(store, approved, actor=leave.actor)[0], detail="")
+    except ProjectsError as error:
+        after = plans.get(plan.pk) if plan.pk else plan
+        if after.state not in plans.OPEN or not isinstance(error, tuple(_MORE)):
+            return replace(one, outcome="refused", plan=after, detail=str(error))
+        return replace(one, detail=_MORE[type(error)].format(actor=leave.actor) or one.detail)
+
+
+# What more it takes than a leave that is not enough.
+_MORE: dict[type[ProjectsError], str] = {
+    RowsInTheWay: "",
+    ConfirmationMissing: "It takes data away, which --allow-destructive allows.",
+    PlanNeedsOther: "Another person than {actor} has to approve it.",
+}
 
 
 def spawn(store: Store, names: Sequence[str] | None = None, *, actor: str, revive: bool = False) -> Report:
@@ -124,7 +160,10 @@ def _counts(report: Report) -> dict[str, Any]:
 
 
 def _bring_all(store: Store, answer: Refreshed, *, actor: str, dry_run: bool = False, revive: bool = False) -> Report:
-    outcomes = [bring(store, wanted, actor=actor, dry_run=dry_run, revive=revive) for wanted in answer.wanted]
+    renamed = _renamed(store, answer)
+    outcomes = [
+        bring(store, wanted, renamed.get(wanted.schema.name), actor=actor, dry_run=dry_run, revive=revive) for wanted in answer.wanted
+    ]
     outcomes += [_refused(refusal) for refusal in answer.refused]
     return Report(
         outcomes=tuple(outcomes),
@@ -140,167 +179,151 @@ def _refused(refusal: DocumentRefused) -> Outcome:
     return Outcome(table=refusal.document_id, outcome="refused", detail=f"{refusal} {reasons}")
 
 
-def bring(store: Store, wanted: Wanted, *, actor: str, dry_run: bool = False, revive: bool = False) -> Outcome:
-    """One table to its wanted schema, as far as that needs nobody's leave; never raises for what the table alone is to blame."""
+def _renamed(store: Store, answer: Refreshed) -> dict[str, LiveTable]:
+    """Tables that the ontology calls otherwise now, by their new names: their old ones are gone from its list, and the table's id, or
+    else the document's, is the same. The sample ontology renames only its own.
+    """
+    gone = [store.table(name) for name in answer.orphaned if store.has(name)]
+    found: dict[str, LiveTable] = {}
+    for wanted in answer.wanted:
+        schema = wanted.schema
+        same = [t for t in gone if (t.schema.id == schema.id if schema.id else t.schema.document_id == schema.document_id)]
+        is_sample = wanted.provenance == snapshots.MOCK and any(t.provenance != snapshots.MOCK for t in same)
+        if len(same) == 1 and not store.has(schema.name) and not is_sample:
+            found[schema.name] = same[0]
+    return found
+
+
+def bring(
+    store: Store, wanted: Wanted, live: LiveTable | None = None, *, actor: str, dry_run: bool = False, revive: bool = False
+) -> Outcome:
+    """One table to its wanted schema, as far as that needs nobody's leave; never raises for what the table alone is to blame.
+
+    `live` is the table that has another name until now.
+    """
+    try:
+        if live is None and not store.has(wanted.schema.name):
+            return _make(store, wanted, actor=actor, dry_run=dry_run, revive=revive)
+        return _change(store, live or store.table(wanted.schema.name), wanted, actor=actor, dry_run=dry_run)
+    except ProjectsError as error:
+        return _outcome(wanted, "refused", detail=str(error))
+
+
+def _make(store: Store, wanted: Wanted, *, actor: str, dry_run: bool, revive: bool) -> Outcome:
+    record = ManagedTable.objects.filter(name__iexact=wanted.schema.name).first()
+    if record and record.dropped_at and not revive:
+        return _outcome(wanted, "dropped", detail="It was dropped by hand; POST /admin/tables makes it again.")
+    if dry_run:
+        return _outcome(wanted, "created", plan=_creation(store, wanted, actor))
     with store.locks.of(wanted.schema.name).alone():
-        try:
-            return _bring(store, wanted, actor=actor, dry_run=dry_run, revive=revive)
-        except ChangesRefused as refusal:
-            live = store.table(wanted.schema.name)
-            return _outcome(wanted, "waits", live=live, planned=steps(live.schema, wanted.schema), detail=str(refusal))
-        except ProjectsError as error:
-            return _outcome(wanted, "refused", detail=str(error))
+        is_new = not store.has(wanted.schema.name)
+        if is_new:
+            tables.create(store, wanted.schema, version=wanted.snapshot.number, provenance=wanted.snapshot.provenance, actor=actor)
+    if not is_new:  # Somebody else was first.
+        return _change(store, store.table(wanted.schema.name), wanted, actor=actor, dry_run=dry_run)
+    remember(wanted.schema, wanted.snapshot)
+    audit.record("table.create", wanted.schema.name, actor=actor, detail=_of_version(wanted))
+    return _outcome(wanted, "created")
 
 
-def _bring(store: Store, wanted: Wanted, *, actor: str, dry_run: bool, revive: bool) -> Outcome:
-    name = wanted.schema.name
-    record = ManagedTable.objects.filter(name__iexact=name).first()
-    if not store.has(name):
-        if record and record.dropped_at and not revive:
-            return _outcome(wanted, "dropped", detail="It was dropped by hand; POST /admin/tables makes it again.")
-        return _create(store, wanted, actor=actor, dry_run=dry_run)
-    live = store.table(name)
+def _creation(store: Store, wanted: Wanted, actor: str) -> Plan:
+    """How a table would be made: that is no plan of anybody's, and needs no leave."""
+    with store.read() as cursor:
+        tables.check_patterns(cursor, wanted.schema)
+    change = Change("create_table", "additive", after=wanted.schema.name)
+    step = Step(change=change, strategy="create", why=change.sentence, statements=tuple(tables.creation(wanted.schema)))
+    draft = Draft(kind=Plan.Kind.CHANGE, table=wanted.schema.name, live=None, wanted=wanted.schema, way=None, steps=[step])
+    made = plans.as_plan(draft, actor=actor, snapshot=wanted.snapshot)
+    made.steps[0]["action"] = "apply"
+    return made
+
+
+def _change(store: Store, live: LiveTable, wanted: Wanted, *, actor: str, dry_run: bool) -> Outcome:
+    record = ManagedTable.objects.filter(name__iexact=live.name).first()
     if record and record.pinned:
-        return _outcome(wanted, "pinned", live=live, detail=f"It is pinned to version {live.version}.")
-    if _is_older(wanted, live):
-        return _left_newer(wanted, live)
-    return _alter(store, live, wanted, actor=actor, dry_run=dry_run)
+        return _outcome(wanted, "pinned", detail=f"It is pinned to version {live.version}.")
+    if is_older(wanted, live):
+        return _outcome(wanted, "unchanged", detail="The cached schema is older than the table's.")
+    plan = change(store, live, wanted, actor=actor, dry_run=dry_run)
+    if plan is None:
+        return _outcome(wanted, "unchanged")
+    if dry_run and not plan.inputs and plans.needs_nobody(plan):
+        plan_runs.check_open(plan)
+    elif plan.state != Plan.State.APPLIED:
+        is_refused = any(step["action"] == "refuse" for step in plan.steps)
+        return _outcome(wanted, "refused" if is_refused else "waits", plan=plan, detail=plans.waits_for(plan) or _GIVEN)
+    return _outcome(wanted, "altered", plan=plan)
 
 
-def _is_older(wanted: Wanted, live: LiveTable) -> bool:
+_GIVEN = "It waits for a person, who gave values for it."
+
+
+def is_older(wanted: Wanted, live: LiveTable) -> bool:
     """Whether a cached schema came before the table's own, which it must not take back."""
     return wanted.provenance == snapshots.CACHED and wanted.snapshot.number < live.version
 
 
-def _left_newer(wanted: Wanted, live: LiveTable) -> Outcome:
-    return _outcome(wanted, "unchanged", live=live, detail="The cached schema is older than the table's.")
+def change(store: Store, live: LiveTable, wanted: Wanted, *, actor: str, dry_run: bool = False) -> Plan | None:
+    """A live table to a wanted schema: the plan, applied where nothing of it waits; None where there is nothing to do.
+
+    A plan of the same change that waits stays, with fresh evidence; one that a person approved or gave values for is theirs to apply.
+    Raises TablePinned, TableReadOnly, TableAltered, PatternRefused, SchemaIncompatible and as `plan_runs.run`.
+    """
+    for _ in range(TRIES):
+        try:
+            return _change_now(store, store.table(live.name), wanted, actor=actor, dry_run=dry_run)
+        except PlanStale as stale:  # Somebody else was quicker; perhaps the table is there already.
+            again = stale
+    raise again
 
 
-def _create(store: Store, wanted: Wanted, *, actor: str, dry_run: bool) -> Outcome:
-    if not dry_run:
-        tables.create(store, wanted.schema, version=wanted.snapshot.number, provenance=wanted.snapshot.provenance, actor=actor)
-        _remember(wanted.schema, wanted.snapshot)
-        audit.record("table.create", wanted.schema.name, actor=actor, detail=_of_version(wanted))
-    return _outcome(wanted, "created")
+def _change_now(store: Store, live: LiveTable, wanted: Wanted, *, actor: str, dry_run: bool) -> Plan | None:
+    promises.check_kept(live, wanted.schema)
+    waiting = plans.open_plan(live.name)
+    known = waiting if waiting and _is_for(waiting, live, wanted.schema) else None
+    if known and (known.inputs or known.state == Plan.State.APPROVED):
+        return known
+    draft = drafts.to_schema(store, live, wanted.schema)
+    if not draft.steps:
+        if not dry_run:
+            plans.make_stale(live.name)
+            _confirm(store, live, wanted)
+        return None
+    made = plans.as_plan(draft, actor=actor, snapshot=wanted.snapshot)
+    if known and not plans.needs_nobody(made):
+        return plans.refreshed(known, made, keep=not dry_run)
+    if dry_run:
+        return made
+    made = plans.propose(draft, actor=actor, snapshot=wanted.snapshot)
+    if plans.needs_nobody(made):
+        return plan_runs.run(store, made, actor=actor)[0]
+    notices.tell(notices.PLAN_WAITS, live.name, {"plan": made.pk, "waits_for": plans.waits_for(made)})
+    return made
 
 
-def _alter(store: Store, live: LiveTable, wanted: Wanted, *, actor: str, dry_run: bool) -> Outcome:
-    planned = steps(live.schema, wanted.schema)
-    if not planned:
-        return _outcome(wanted, "unchanged", live=live)
-    check_applicable(live.name, planned)
-    if not dry_run:
-        statements = [statement for step in planned for statement in step.statements]
-        number, provenance = wanted.snapshot.number, wanted.snapshot.provenance
-        tables.alter(store, live, wanted.schema, statements, version=number, provenance=provenance, actor=actor)
-        _remember(wanted.schema, wanted.snapshot)
-        detail = _of_version(wanted) | {"from_version": live.version, "changes": [step.change.sentence for step in planned]}
-        audit.record("table.alter", live.name, actor=actor, detail=detail)
-    return _outcome(wanted, "altered", live=live, planned=planned)
+def _is_for(plan: Plan, live: LiveTable, wanted: TableSchema) -> bool:
+    ways = (plan.kind, plan.base_fingerprint, plan.target_fingerprint)
+    return ways == (Plan.Kind.CHANGE, live.schema.fingerprint, wanted.fingerprint)
+
+
+def _confirm(store: Store, live: LiveTable, wanted: Wanted) -> None:
+    """A table that another source says the same of is known by that one, as the sample's tables are by the first real server."""
+    if wanted.provenance != snapshots.CACHED and (live.version, live.provenance) != (wanted.snapshot.number, wanted.provenance):
+        with store.locks.of(live.name).alone():
+            tables.confirm(store, live, version=wanted.snapshot.number, provenance=wanted.provenance)
+        remember(wanted.schema, wanted.snapshot)
 
 
 def _of_version(wanted: Wanted) -> dict[str, Any]:
     return {"version": wanted.snapshot.number, "fingerprint": wanted.schema.fingerprint, "provenance": wanted.provenance}
 
 
-def _outcome(wanted: Wanted, outcome: str, *, live: LiveTable | None = None, planned: Sequence[Step] = (), detail: str = "") -> Outcome:
-    return Outcome(
-        table=wanted.schema.name,
-        outcome=outcome,
-        version=wanted.snapshot.number,
-        provenance=wanted.provenance,
-        from_version=live.version if live else None,
-        base_fingerprint=live.schema.fingerprint if live else "",
-        steps=tuple(planned),
-        detail=detail,
-    )
+def _outcome(wanted: Wanted, outcome: str, *, plan: Plan | None = None, detail: str = "") -> Outcome:
+    name, number = wanted.schema.name, wanted.snapshot.number
+    return Outcome(table=name, outcome=outcome, version=number, provenance=wanted.provenance, plan=plan, detail=detail)
 
 
-def _remember(schema: TableSchema, snapshot: Snapshot | None) -> None:
+def remember(schema: TableSchema, snapshot: Snapshot | None) -> None:
     """What Django's database knows of a live table."""
     known = {"name": schema.name, "document_id": schema.document_id, "snapshot": snapshot, "dropped_at": None}
     ManagedTable.objects.update_or_create(name__iexact=schema.name, defaults=known)
-
-
-# One table, by name.
-
-
-def bring_up_to_date(store: Store, name: str, *, actor: str, dry_run: bool = False) -> Outcome:
-    """One live table to the ontology's present schema. Raises TableNotFound, TablePinned, ChangesRefused, and as the registry does."""
-    live = store.table(name)
-    if ManagedTable.objects.filter(name__iexact=live.name, pinned=True).exists():
-        raise TablePinned(table=live.name)
-    return _bring_or_raise(store, snapshots.wanted(live.name), actor=actor, dry_run=dry_run)
-
-
-def bring_to_document(store: Store, name: str, document: Any, *, actor: str, dry_run: bool = False) -> Outcome:
-    """One live table to a schema that somebody sent; the table is pinned to it.
-
-    Raises TableNotFound, DocumentRefused, DocumentNamesOther, PatternRefused, ChangesRefused.
-    """
-    live = store.table(name)
-    schema = parse_document(document, live.schema.document_id)
-    if schema.name.casefold() != live.name.casefold():
-        raise DocumentNamesOther(table=live.name, other=schema.name)
-    with store.read() as cursor:
-        tables.check_patterns(cursor, schema)
-    if dry_run:
-        planned = steps(live.schema, schema)
-        return Outcome(
-            table=live.name,
-            outcome="waits" if any(s.strategy == "wait" for s in planned) else "altered" if planned else "unchanged",
-            provenance=snapshots.REQUEST,
-            from_version=live.version,
-            base_fingerprint=live.schema.fingerprint,
-            steps=tuple(planned),
-        )
-    check_applicable(live.name, steps(live.schema, schema))
-    snapshot = snapshots.record(schema, document, provenance=snapshots.REQUEST)
-    outcome = _bring_or_raise(store, Wanted(schema, snapshot, snapshots.REQUEST, 0.0), actor=actor, dry_run=False)
-    ManagedTable.objects.filter(name=live.name).update(pinned=True)
-    audit.record("table.pin", live.name, actor=actor, detail={"version": snapshot.number})
-    return outcome
-
-
-def _bring_or_raise(store: Store, wanted: Wanted, *, actor: str, dry_run: bool) -> Outcome:
-    with store.locks.of(wanted.schema.name).alone():
-        live = store.table(wanted.schema.name)
-        if _is_older(wanted, live):
-            return _left_newer(wanted, live)
-        if dry_run:
-            planned = steps(live.schema, wanted.schema)
-            waits = any(step.strategy == "wait" for step in planned)
-            return _outcome(wanted, "waits" if waits else "altered" if planned else "unchanged", live=live, planned=planned)
-        return _alter(store, live, wanted, actor=actor, dry_run=False)
-
-
-def drop(store: Store, name: str, *, confirm: str | None, actor: str) -> Archive:
-    """Archives and drops a table; it stays dropped until somebody makes it again.
-
-    Raises TableNotFound, TableReadOnly, ConfirmationMissing.
-    """
-    live = store.table(name)
-    check_writable(live.name)
-    if confirm is None or confirm.casefold() != live.name.casefold():
-        raise ConfirmationMissing(table=live.name)
-    with store.locks.of(live.name).alone():
-        archive = tables.drop(store, store.table(name), actor=actor, reason="table dropped by name")
-        # The version that it was pinned to goes with it.
-        ManagedTable.objects.update_or_create(name=live.name, defaults={"dropped_at": timezone.now(), "pinned": False})
-    detail = {"version": live.version, "rows": archive.rows, "archive": archive.path.name, "sha256": archive.sha256}
-    audit.record("table.drop", live.name, actor=actor, detail=detail)
-    return archive
-
-
-def reconcile(store: Store) -> list[str]:
-    """At start, makes Django's records agree with the file, which is right; gives the names of the tables that were mended."""
-    live = {table.name.casefold(): table for table in store.tables()}
-    known = {record.name.casefold(): record for record in ManagedTable.objects.all()}
-    unknown = [table for name, table in live.items() if name not in known or known[name].dropped_at]
-    for table in unknown:
-        _remember(table.schema, Snapshot.objects.filter(table_key=table.name.casefold(), number=table.version).first())
-    gone = [record for name, record in known.items() if name not in live and not record.dropped_at]
-    for record in gone:
-        record.dropped_at = timezone.now()
-        record.save(update_fields=["dropped_at"])
-    return sorted([table.name for table in unknown] + [record.name for record in gone])

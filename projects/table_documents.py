@@ -83,7 +83,7 @@ def paths(schema: TableSchema, name: str) -> Json:
                 "create",
                 f"Create a row of {schema.name}, or load many",
                 {"201": _created(row), "200": _ref("responses", "Loaded"), **_problems(400, 409, 422)},
-                parameters=[_ref("parameters", "Null"), _ref("parameters", "DryRun")],
+                parameters=[_ref("parameters", "Null"), _ref("parameters", "DryRun"), _ref("parameters", "SchemaVersion")],
                 requestBody=_body({**_json({"oneOf": [new, _array(new)]}), "text/csv": {"schema": {"type": "string"}}}),
             ),
         },
@@ -126,7 +126,7 @@ def _list_parameters(schema: TableSchema) -> list[Json]:
         name = f"{column.name}__eq" if column.name in RESERVED else column.name
         if name == column.name or name.casefold() not in names:
             conditions.append({"name": name, "in": "query", "schema": address_form(column)})
-    shared = ("Conditions", "Sort", "Limit", "Offset", "Fields", "Format", "PreferCount")
+    shared = ("Conditions", "Sort", "Limit", "Offset", "Fields", "Format", "PreferCount", "SchemaVersion")
     return conditions + [_ref("parameters", parameter) for parameter in shared]
 
 
@@ -144,12 +144,16 @@ def _key_parameter(schema: TableSchema) -> Json:
 def _listed(row: Json) -> Json:
     lines = {"schema": {"type": "string"}}
     content = {**_json(_array(row)), "application/x-ndjson": lines, "text/csv": lines}
-    headers = {header: _ref("headers", header) for header in ("X-Total-Count", "Preference-Applied")}
+    headers = _headers("X-Total-Count", "Preference-Applied", "Deprecation")
     return {"200": {"description": "The rows.", "headers": headers, "content": content}, **_problems(400)}
 
 
 def _created(row: Json) -> Json:
-    return {"description": "The row as stored.", "headers": {"Location": _ref("headers", "Location")}, "content": _json(row)}
+    return {"description": "The row as stored.", "headers": _headers("Location", "Deprecation"), "content": _json(row)}
+
+
+def _headers(*names: str) -> Json:
+    return {name: _ref("headers", name) for name in names}
 
 
 def _problems(*statuses: int) -> Json:

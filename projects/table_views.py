@@ -1,5 +1,6 @@
 """Tables, spawning, the query door, jobs: parse, call one function, answer."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,12 +13,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import audit, described, exchange, rows, serializers, sync
-from projects.errors import BadRequest, ChangesRefused, JobNotFound, OutcomeRefused
-from projects.models import Job
+from projects import aliases, audit, described, exchange, one_table, plans, rows, serializers, sync, undoing
+from projects.aliases import Names
+from projects.errors import BadRequest, OutcomeRefused
+from projects.models import Job, Plan
 from projects.row_views import Reach, actor_of, flag
 from projects.store import query
+from projects.store.books import LiveTable
 from projects.store.connection import get_store
+from projects.store.retries import steadily
 from projects.sync import Outcome
 from schema_registry import rights
 from schema_registry.rights import HasRight
@@ -26,6 +30,7 @@ TABLE_RIGHTS = {
     "GET": rights.READ_ROWS,
     "POST": rights.MANAGE_TABLES,
     "PUT": rights.MANAGE_TABLES,
+    "PATCH": rights.MANAGE_TABLES,
     "DELETE": rights.MANAGE_TABLES,
 }
 
@@ -42,7 +47,7 @@ class Initialize(APIView):
     @extend_schema(request=None, responses=serializers.Report, operation_id="initialize", tags=["tables"])
     def post(self, request: Request) -> Response:
         """Spawn every table that the ontology has, with an outcome for each; tables that are there are brought up to date."""
-        _check_unscoped(request)
+        check_unscoped(request)
         return Response(sync.spawn(get_store(), actor=actor_of(request)).as_json())
 
 
@@ -56,20 +61,20 @@ class Tables(APIView):
     def get(self, request: Request) -> Response:
         """Each live table with its rows, bytes, schema version, source and drift."""
         visible = [t for t in get_store().tables() if rights.reaches(request.auth, t.name)]
-        start, end = _page(request._request)
+        start, end = page_of(request._request)
         return Response(described.summaries(get_store(), visible[start:end]))
 
     @extend_schema(request=serializers.TableRequest, responses=serializers.Report, operation_id="create_tables", tags=["tables"])
     def post(self, request: Request) -> Response:
         """Create the table of one schema (`{"schema": "projects"}`), or of all (`{}`); one that was dropped comes back empty."""
-        body = _object(request, {"schema"})
-        _check_unscoped(request)
+        body = json_object(request, {"schema"})
+        check_unscoped(request)
         names = [_name(body["schema"])] if "schema" in body else None
         report = sync.spawn(get_store(), names, actor=actor_of(request), revive=True)
         if names:
             _raise_refusal(report.outcomes[0])
         made = any(o.outcome == "created" for o in report.outcomes)
-        return Response(report.as_json(), status=201 if made else 200)
+        return Response(report.as_json(), status=201 if made else 202 if report.waits else 200)
 
 
 class Table(APIView):
@@ -80,36 +85,66 @@ class Table(APIView):
 
     @extend_schema(responses=serializers.TableDetail, operation_id="describe_table", tags=["tables"])
     def get(self, request: Request, table: str) -> Response:
-        """The table's columns, its live schema, its drift, and the references that do not hold."""
-        return Response(described.detail(get_store(), get_store().table(table)))
+        """The table's columns, its live schema, its drift, its old names, and the references that do not hold."""
+        store = get_store()
+
+        def seen(live: LiveTable) -> Response:
+            return exchange.telling(Response(described.detail(store, live)), Names(live, table).used)
+
+        return steadily(store, table, seen)
 
     @extend_schema(
         request=serializers.BringRequest,
-        responses=serializers.PlanAnswer,
+        responses={200: serializers.PlanAnswer, 202: serializers.PlanAnswer},
         parameters=[OpenApiParameter("dry_run", OpenApiTypes.BOOL, description="Show the plan and change nothing.")],
         operation_id="bring_table",
         tags=["tables"],
     )
     def put(self, request: Request, table: str) -> Response:
         """Bring the table to the ontology's present schema, or to the `schema` that is sent."""
-        body, dry_run = _object(request, {"schema"}), flag(request._request, "dry_run")
+        body, dry_run = json_object(request, {"schema"}), flag(request._request, "dry_run")
         store, actor = get_store(), actor_of(request)
         if "schema" in body:
-            outcome = sync.bring_to_document(store, table, body["schema"], actor=actor, dry_run=dry_run)
+            plan = one_table.bring_to_document(store, table, body["schema"], actor=actor, dry_run=dry_run)
         else:
-            outcome = sync.bring_up_to_date(store, table, actor=actor, dry_run=dry_run)
-        return Response({"plan": outcome.plan(actor, dry_run=dry_run)})
+            plan = one_table.bring_up_to_date(store, table, actor=actor, dry_run=dry_run)
+        return plan_answer(plan, dry_run=dry_run)
+
+    @extend_schema(request=serializers.TableDecisions, responses=serializers.TableDetail, operation_id="decide_on_table", tags=["tables"])
+    def patch(self, request: Request, table: str) -> Response:
+        """Pin the table, make its rows read-only, or set its own policy and compatibility mode; what is left out stays."""
+        decided = json_object(request, set(serializers.TableDecisions().fields))
+        one_table.decide(get_store(), table, decided, actor=actor_of(request))
+        return self.get(request, table)
 
     @extend_schema(
-        responses=serializers.Dropped,
+        responses={200: serializers.PlanAnswer, 202: serializers.PlanAnswer},
         parameters=[OpenApiParameter("confirm", str, required=True, description="The table's name once more.")],
         operation_id="drop_table",
         tags=["tables"],
     )
     def delete(self, request: Request, table: str) -> Response:
-        """Archive the table as Parquet, then drop it."""
-        archive = sync.drop(get_store(), table, confirm=request.query_params.get("confirm"), actor=actor_of(request))
-        return Response({"table": table, "rows": archive.rows, "archive": archive.path.name, "sha256": archive.sha256})
+        """Archive the table as Parquet, then drop it, by a plan that can be undone; under four eyes the plan waits."""
+        return plan_answer(undoing.drop(get_store(), table, confirm=request.query_params.get("confirm"), actor=actor_of(request)))
+
+
+def plan_answer(plan: Plan, *, dry_run: bool = False) -> Response:
+    """A plan in its own envelope: 200 where it is applied, or only shown, and 202 where it waits."""
+    is_over = dry_run or plan.state == Plan.State.APPLIED
+    return Response({"plan": plans.as_json(plan)}, status=200 if is_over else 202)
+
+
+class TableAlias(APIView):
+    """An old name of a table or of one of its columns."""
+
+    permission_classes = [Reach]
+    rights = {"DELETE": rights.MANAGE_TABLES}
+
+    @extend_schema(responses={204: None}, operation_id="retire_alias", tags=["tables"])
+    def delete(self, request: Request, table: str, alias: str) -> HttpResponse:
+        """Retire an old name: what still uses it is refused from now on."""
+        aliases.retire(get_store(), table, alias, actor=actor_of(request))
+        return HttpResponse(status=204)
 
 
 class Query(APIView):
@@ -126,7 +161,7 @@ class Query(APIView):
     )
     def post(self, request: Request) -> HttpResponse:
         """The rows of one SELECT over the tables, as an array of objects; never cut short."""
-        body = _object(request, {"sql", "params"})
+        body = json_object(request, {"sql", "params"})
         statement, parameters = body.get("sql"), body.get("params", [])
         if not isinstance(statement, str) or not isinstance(parameters, list):
             raise BadRequest(detail='A query is {"sql": "SELECT ...", "params": []}.')
@@ -158,23 +193,8 @@ class Jobs(APIView):
     @extend_schema(responses=serializers.JobSerializer(many=True), operation_id="list_jobs", tags=["jobs"])
     def get(self, request: Request) -> Response:
         """Jobs, newest first."""
-        start, end = _page(request._request)
-        return Response(serializers.JobSerializer(_visible_jobs(request)[start:end], many=True).data)
-
-
-class OneJob(APIView):
-    """One job."""
-
-    permission_classes = [HasRight]
-    rights = {"GET": rights.READ_ROWS}
-
-    @extend_schema(responses=serializers.JobSerializer, operation_id="get_job", tags=["jobs"])
-    def get(self, request: Request, job: str) -> Response:
-        """One job: its state, how far it is, its result or its error."""
-        found = _visible_jobs(request).filter(id=job).first()
-        if found is None:
-            raise JobNotFound(job=job)
-        return Response(serializers.JobSerializer(found).data)
+        start, end = page_of(request._request)
+        return Response(serializers.JobSerializer(visible_jobs(request)[start:end], many=True).data)
 
 
 class VerifyAudit(APIView):
@@ -189,12 +209,13 @@ class VerifyAudit(APIView):
         return Response(serializers.VerdictSerializer(audit.verify()).data)
 
 
-def _visible_jobs(request: Request) -> Any:
+def visible_jobs(request: Request) -> Any:
+    """The jobs that the list shows: a person's own, or everybody's with the right to."""
     everybodys = rights.allows(request.user, request.auth, rights.MANAGE_JOBS)
     return Job.objects.select_related("created_by").filter(**({} if everybodys else {"created_by": request.user}))
 
 
-def _check_unscoped(request: Request) -> None:
+def check_unscoped(request: Request) -> None:
     """A token that reaches some tables only may not do what concerns them all."""
     if rights.is_scoped(request.auth):
         raise PermissionDenied("This token reaches some tables only.")
@@ -202,18 +223,20 @@ def _check_unscoped(request: Request) -> None:
 
 def _raise_refusal(outcome: Outcome) -> None:
     """For one named table, what did not come about is an error, not a line in a report."""
-    if outcome.outcome == "waits":
-        raise ChangesRefused(table=outcome.table, changes=[step.as_json() for step in outcome.steps])
     if outcome.outcome == "refused":
         raise OutcomeRefused(detail=outcome.detail)
 
 
-def _object(request: Request, known: set[str]) -> dict[str, Any]:
+def json_object(request: Request, known: set[str]) -> dict[str, Any]:
     """The body as a JSON object with known names only; no body is an empty one. Raises BadRequest."""
     sent = exchange.whole(request._request)
     body = rows.read_json(sent) if sent.strip() else {}
     if not isinstance(body, dict):
         raise BadRequest(detail="The body is a JSON object.")
+    try:
+        json.dumps(body, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise BadRequest(detail="The body has half of a surrogate pair, which is no text.") from None
     if unknown := sorted(set(body) - known):
         raise BadRequest(detail=f"The body has no place for {', '.join(unknown)}; it takes {', '.join(sorted(known))}.")
     return body
@@ -225,12 +248,13 @@ def _name(value: Any) -> str:
     return value
 
 
-def _page(request: HttpRequest) -> tuple[int, int]:
+def page_of(request: HttpRequest, *filters: str) -> tuple[int, int]:
     """Start and end of a page by `limit` (100, at most 10,000) and `offset`. Raises BadRequest."""
     given = {name: request.GET.get(name, default) for name, default in (("limit", "100"), ("offset", "0"))}
-    unknown = sorted(set(request.GET) - {"limit", "offset"})
+    unknown = sorted(set(request.GET) - {"limit", "offset", *filters})
     if unknown:
-        raise BadRequest(detail=f"There is no parameter {', '.join(unknown)} here; there are limit and offset.")
+        known = ", ".join([*filters, "limit and offset"])
+        raise BadRequest(detail=f"There is no parameter {', '.join(unknown)} here; there are {known}.")
     for name, lowest, highest in (("limit", 1, 10_000), ("offset", 0, 2**31)):
         if not (given[name].isascii() and given[name].isdigit() and lowest <= int(given[name][:12]) <= highest):
             raise BadRequest(detail=f"{name} is a whole number from {lowest} to {highest}, not {given[name]!r}.")

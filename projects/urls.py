@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects import row_views, table_views
+from projects import drift_views, plan_views, row_views, sync_views, table_views
 from projects.openapi import Docs, Document, TableJsonSchema
 
 urlpatterns = [
@@ -11,11 +11,21 @@ urlpatterns = [
     path("ops/initialize", table_views.Initialize.as_view()),
     path("ops/query", table_views.Query.as_view()),
     path("ops/jobs", table_views.Jobs.as_view()),
-    path("ops/jobs/<uuid:job>", table_views.OneJob.as_view()),
+    path("ops/jobs/<uuid:job>", sync_views.OneJob.as_view()),
     path("ops/<str:table>", row_views.Rows.as_view()),
     path("ops/<str:table>/schema", TableJsonSchema.as_view()),
     path("ops/<str:table>/<str:key>", row_views.Row.as_view()),
+    path("admin/plans", plan_views.Plans.as_view()),
+    path("admin/plans/apply", plan_views.ApplyPlans.as_view()),
+    path("admin/plans/<int:plan>", plan_views.OnePlan.as_view()),
+    path("admin/plans/<int:plan>/approve", plan_views.ApprovePlan.as_view()),
+    path("admin/plans/<int:plan>/reject", plan_views.RejectPlan.as_view()),
+    path("admin/plans/<int:plan>/apply", plan_views.ApplyPlan.as_view()),
+    path("admin/plans/<int:plan>/undo", plan_views.UndoPlan.as_view()),
+    path("admin/drift", drift_views.Drift.as_view()),
+    path("admin/sync", sync_views.Sync.as_view()),
     path("admin/tables", table_views.Tables.as_view()),
     path("admin/tables/<str:table>", table_views.Table.as_view()),
+    path("admin/tables/<str:table>/aliases/<str:alias>", table_views.TableAlias.as_view()),
     path("admin/audit/verify", table_views.VerifyAudit.as_view()),
 ]

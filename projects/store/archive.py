@@ -1,62 +1,126 @@
-"""Archives: what a destructive step takes away, as Parquet with its schema beside it, durable before the step commits."""
+"""Archives: what a step takes away or rewrites, as Parquet with its description beside it, durable before the step commits."""
 
 import hashlib
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
+
+from projects.errors import ArchiveDamaged
 from projects.store import spool, sql
 from projects.store.connection import Store, Transaction
-from schema_registry.schema import TableSchema
+from schema_registry.schema import ColumnSchema, TableSchema
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One archived table: its Parquet file, its rows, and the SHA-256 of the file."""
+    """One archive: the name of its Parquet file, its rows, and the SHA-256 of the file."""
 
-    path: Path
+    file: str
     rows: int
     sha256: str
 
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
-def export_table(schema: TableSchema, path: Path) -> str:
-    """The statement that writes a whole table to a Parquet file of the spool."""
-    columns = sql.names(schema.stored_columns)
-    return f"COPY (SELECT {columns} FROM {sql.table(schema.name)}) TO {sql.literal(str(path))} (FORMAT parquet)"
+
+# Parquet has no HUGEINT and would make it a DOUBLE, so an archive has its text.
+
+
+def keepable(column: ColumnSchema, value: str) -> str:
+    """A value as an archive keeps it: what `kept` undoes."""
+    return f"{value}::VARCHAR{'[]' if column.multivalued else ''}" if column.type.base == "HUGEINT" else value
+
+
+def kept(column: ColumnSchema, value: str) -> str:
+    """A value out of an archive."""
+    return f"{value}::{column.sql_type}" if column.type.base == "HUGEINT" else value
+
+
+def whole_table(schema: TableSchema) -> str:
+    """The query whose rows are an archive of a whole table."""
+    columns = (f"{keepable(c, sql.quote(c.name))} AS {sql.quote(c.name)}" for c in schema.stored_columns)
+    return f"SELECT {', '.join(columns)} FROM {sql.table(schema.name)}"
+
+
+def refilling(schema: TableSchema, view: str) -> str:
+    """The statement that fills a table from its archive."""
+    values = ", ".join(kept(c, sql.quote(c.name)) for c in schema.stored_columns)
+    return f"INSERT INTO {sql.table(schema.name)} ({sql.names(schema.stored_columns)}) SELECT {values} FROM {sql.quote(view)}"
 
 
 @contextmanager
-def archived(store: Store, transaction: Transaction, schema: TableSchema, reason: str) -> Iterator[Archive]:
-    """The table as an archive; if what is done with it fails, the archive is removed again."""
-    archive = _write(store, transaction, schema, reason)
+def archived(store: Store, transaction: Transaction, query: str, label: str, described: Mapping[str, Any]) -> Iterator[Archive]:
+    """The rows of a query as an archive whose name begins with `label`; if what is done with it fails, it is removed again."""
+    archive = _write(store, transaction, query, label, described)
     try:
         yield archive
     except BaseException:
-        archive.path.unlink(missing_ok=True)
-        archive.path.with_suffix(".json").unlink(missing_ok=True)
+        if not transaction.committed:
+            remove(store, [archive.file])
         raise
 
 
-def _write(store: Store, transaction: Transaction, schema: TableSchema, reason: str) -> Archive:
+def remove(store: Store, files: Iterable[str]) -> None:
+    """Takes archives away, with their descriptions."""
+    for file in files:
+        path = store.archive / Path(file).name
+        path.unlink(missing_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def leftovers(store: Store, label: str) -> list[str]:
+    """The archives whose names begin with a label."""
+    return sorted(path.name for path in store.archive.glob("*.parquet") if path.name.startswith(f"{label}-"))
+
+
+def _write(store: Store, transaction: Transaction, query: str, label: str, described: Mapping[str, Any]) -> Archive:
     made = spool.new_path(store, ".parquet")
     try:
-        rows = transaction.execute(export_table(schema, made)).fetchall()[0][0]
+        rows = transaction.execute(f"COPY ({query}) TO {sql.literal(str(made))} (FORMAT parquet)").fetchall()[0][0]
         now = datetime.now(UTC)
-        final = store.archive / f"{schema.name}-{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.parquet"
-        archive = Archive(final, rows, _digest(made))
-        described = {"table": schema.as_json(), "rows": rows, "sha256": archive.sha256, "reason": reason, "archived_at": now.isoformat()}
+        final = store.archive / f"{label}-{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.parquet"
+        archive = Archive(final.name, rows, _digest(made))
+        whole = {**described, "rows": rows, "sha256": archive.sha256, "archived_at": now.isoformat()}
         _settle(made, final)
     finally:
         made.unlink(missing_ok=True)
     described_at = spool.new_path(store, ".json")
-    described_at.write_text(json.dumps(described, ensure_ascii=False, indent=1))
+    described_at.write_text(json.dumps(whole, ensure_ascii=False, indent=1))
     _settle(described_at, final.with_suffix(".json"))
     return archive
+
+
+@contextmanager
+def opened(store: Store, cursor: duckdb.DuckDBPyConnection, archive: Archive, view: str) -> Iterator[None]:
+    """The archive as a temporary view, which lives as long as the cursor does. Raises ArchiveDamaged where it is not what was written."""
+    path = spool.new_path(store, ".parquet")
+    try:
+        _bring(store.archive / Path(archive.file).name, path)
+        if not path.exists() or _digest(path) != archive.sha256:
+            raise ArchiveDamaged(archive=archive.file)
+        cursor.execute(f"CREATE OR REPLACE TEMP VIEW {sql.quote(view)} AS SELECT * FROM read_parquet({sql.literal(str(path))})")
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _bring(archive: Path, path: Path) -> None:
+    """The archive's file in the spool, where DuckDB may read it: as a second name where the disk is the same, else as a copy."""
+    try:
+        os.link(archive, path)
+    except FileNotFoundError:
+        return
+    except OSError:
+        shutil.copyfile(archive, path)
 
 
 def _digest(path: Path) -> str:

@@ -31,7 +31,22 @@ STEPS: tuple[tuple[str, ...], ...] = (
             schema_version INTEGER)""",
         f"CREATE TABLE {BOOKS}.jobs (id VARCHAR NOT NULL, finished_at TIMESTAMP NOT NULL, result VARCHAR NOT NULL)",
     ),
+    (
+        f"CREATE TABLE {BOOKS}.plans (id BIGINT NOT NULL, finished_at TIMESTAMP NOT NULL, result VARCHAR NOT NULL)",
+        # A column's old name, or, where `column_name` is null, the table's.
+        f"""CREATE TABLE {BOOKS}.aliases (
+            table_name VARCHAR NOT NULL, alias VARCHAR NOT NULL, column_name VARCHAR, since TIMESTAMP NOT NULL)""",
+    ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name that a column (or the table itself, where `column` is None) had before, since when it is deprecated."""
+
+    name: str
+    column: str | None
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,7 @@ class LiveTable:
     version: int
     provenance: str
     changed_at: datetime
+    aliases: tuple["Alias", ...] = ()
 
     @property
     def name(self) -> str:
@@ -98,10 +114,11 @@ def put(cursor: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
 
 def tables(cursor: duckdb.DuckDBPyConnection) -> dict[str, LiveTable]:
     """The live tables by their names without case."""
-    rows = cursor.execute(f"SELECT document, version, provenance, changed_at FROM {BOOKS}.tables").fetchall()
+    rows = cursor.execute(f"SELECT name, document, version, provenance, changed_at FROM {BOOKS}.tables").fetchall()
+    old = aliases(cursor)
     live = (
-        LiveTable(_schema_of(document), version, provenance, changed_at.replace(tzinfo=UTC))
-        for document, version, provenance, changed_at in rows
+        LiveTable(_schema_of(document), version, provenance, changed_at.replace(tzinfo=UTC), old.get(name.casefold(), ()))
+        for name, document, version, provenance, changed_at in rows
     )
     return {table.name.casefold(): table for table in live}
 
@@ -123,6 +140,40 @@ def put_table(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, *, version
 
 def remove_table(cursor: duckdb.DuckDBPyConnection, name: str) -> None:
     cursor.execute(f"DELETE FROM {BOOKS}.tables WHERE lower(name) = lower(?)", [name])
+
+
+# Deprecated names.
+
+
+def aliases(cursor: duckdb.DuckDBPyConnection) -> dict[str, tuple[Alias, ...]]:
+    """The old names of each table and its columns, by the table's name without case."""
+    rows = cursor.execute(f"SELECT table_name, alias, column_name, since FROM {BOOKS}.aliases ORDER BY since, alias").fetchall()
+    found: dict[str, tuple[Alias, ...]] = {}
+    for table, name, column, since in rows:
+        found[table.casefold()] = (*found.get(table.casefold(), ()), Alias(name, column, since.replace(tzinfo=UTC)))
+    return found
+
+
+def put_aliases(cursor: duckdb.DuckDBPyConnection, table: str, kept: Sequence[Alias]) -> None:
+    """Records the old names of a table and its columns in place of those that it had."""
+    cursor.execute(f"DELETE FROM {BOOKS}.aliases WHERE lower(table_name) = lower(?)", [table])
+    for alias in kept:
+        since = alias.since.astimezone(UTC).replace(tzinfo=None)
+        cursor.execute(f"INSERT INTO {BOOKS}.aliases VALUES (?, ?, ?, ?)", [table, alias.name, alias.column, since])
+
+
+# Plans that were applied.
+
+
+def put_plan(cursor: duckdb.DuckDBPyConnection, plan: int, result: str) -> None:
+    """Records, with what it did, that a plan is applied."""
+    cursor.execute(f"INSERT INTO {BOOKS}.plans VALUES (?, now() AT TIME ZONE 'UTC', ?)", [plan, result])
+
+
+def plan_result(cursor: duckdb.DuckDBPyConnection, plan: int) -> str | None:
+    """The result of a plan that committed, as JSON text, or None."""
+    found = cursor.execute(f"SELECT result FROM {BOOKS}.plans WHERE id = ?", [plan]).fetchall()
+    return found[0][0] if found else None
 
 
 # The change feed.

@@ -8,18 +8,19 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from projects.aliases import NONE, Names, Used
 from projects.errors import DuplicateKeys, HeadRefused, ProjectsError, RowsRefused
 from projects.fields import Rule, condition, pattern_rule, rules_of
 from projects.store import books, sql
 from projects.store.books import Entry, LiveTable
 from projects.store.connection import Store, Transaction
-from projects.store.errors import DuplicateSeen
+from projects.store.errors import DuplicateSeen, fitting
 from schema_registry.errors import Problem
 from schema_registry.schema import ColumnSchema, TableSchema
 
@@ -34,25 +35,28 @@ OF_THE_FILE = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load did, in rows."""
+    """What a load did, in rows, and the old names that it was given by."""
 
     inserted: int
     updated: int = 0
     ignored: int = 0
     rejected: int = 0
     rejects: tuple[dict[str, Any], ...] = ()
+    used: Used = NONE
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"rejects": list(self.rejects)}
+        counts = {name: getattr(self, name) for name in ("inserted", "updated", "ignored", "rejected")}
+        return counts | {"rejects": list(self.rejects)}
 
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A CSV file in the spool, with the columns its head names and the unquoted texts that mean null."""
+    """A CSV file in the spool, with the columns its head names, the unquoted texts that mean null, and what rejects call each column."""
 
     path: Path
     columns: tuple[ColumnSchema, ...]
     nulls: tuple[str, ...]
+    called: Mapping[str, str]
 
     def relation(self, longest: int, *, collect: bool = False) -> str:
         """The file as a relation of cells. With `collect`, malformed records go to the table `malformed` instead of failing."""
@@ -66,14 +70,18 @@ class CsvFile:
         )
 
 
-def read_head(schema: TableSchema, path: Path, nulls: Sequence[str] = ()) -> CsvFile:
+def read_head(names: Names, path: Path, nulls: Sequence[str] = ()) -> CsvFile:
     """The file with its head understood. Raises HeadRefused where the head does not fit the table."""
-    names = _head(schema, path)
-    problems = [*_unknown(schema, names), *_repeated(names), *_missing(schema, names)]
+    schema = names.schema
+    head = _head(schema, path)
+    columns = {name: names.column(name) for name in head}
+    given = [c for c in map(columns.__getitem__, head) if c]
+    unknown = [name for name in head if columns[name] is None]
+    problems = [*_unknown(schema, unknown), *_repeated(names, head, given), *_missing(schema, given)]
     if problems:
         raise HeadRefused(table=schema.name, problems=tuple(problems))
-    columns = tuple(c for c in map(schema.column, names) if c)
-    return CsvFile(path, columns, ("", *nulls))
+    stored = tuple(map(names.stored_column, given))
+    return CsvFile(path, stored, ("", *nulls), {live.name: column.name for live, column in zip(stored, given, strict=True)})
 
 
 def _head(schema: TableSchema, path: Path) -> list[str]:
@@ -91,25 +99,27 @@ def _head(schema: TableSchema, path: Path) -> list[str]:
 
 def _unknown(schema: TableSchema, names: Sequence[str]) -> Iterator[Problem]:
     for name in names:
-        if schema.column(name) is None:
-            yield Problem(f"/head/{name}", "unknown", f"The table {schema.name} has no column {name!r}.")
+        yield Problem(f"/head/{name}", "unknown", f"The table {schema.name} has no column {name!r}.")
 
 
-def _repeated(names: Sequence[str]) -> Iterator[Problem]:
-    folded = [n.casefold() for n in names]
-    for name in sorted({n for n in names if folded.count(n.casefold()) > 1}):
+def _repeated(names: Names, head: Sequence[str], given: Sequence[ColumnSchema]) -> Iterator[Problem]:
+    folded = [n.casefold() for n in head]
+    for name in sorted({n for n in head if folded.count(n.casefold()) > 1}):
         yield Problem(f"/head/{name}", "repeated", f"The column {name!r} stands twice in the head.")
+    single = [n for n in head if folded.count(n.casefold()) == 1]
+    for column in dict.fromkeys(c for place, c in enumerate(given) if c in given[:place]):
+        if old := names.clash(column, single):
+            yield Problem(f"/head/{old}", "repeated", f"{old!r} is an old name of {column.name!r}; give {column.name!r} alone.")
 
 
-def _missing(schema: TableSchema, names: Sequence[str]) -> Iterator[Problem]:
-    given = {n.casefold() for n in names}
+def _missing(schema: TableSchema, given: Sequence[ColumnSchema]) -> Iterator[Problem]:
     for column in schema.columns:
-        if column.required and column.default is None and not column.generated and column.name.casefold() not in given:
+        if column.required and column.default is None and not column.generated and column not in given:
             yield Problem(f"/head/{column.name}", "required", f"The column {column.name} is required and not in the head.")
 
 
 def load(store: Store, table: LiveTable, file: CsvFile, *, actor: str, job: str | None = None, dry_run: bool = False) -> Loaded:
-    """Loads the file in one transaction. Raises RowsRefused or DuplicateKeys, each naming rows; then nothing was loaded.
+    """Loads the file in one transaction. Raises RowsRefused or DuplicateKeys, each naming rows, or SchemaMoved; then nothing was loaded.
 
     The caller holds the table's lock shared. A `job` runs on the measured cursor; its id and result are recorded with the rows.
     """
@@ -123,7 +133,8 @@ def load(store: Store, table: LiveTable, file: CsvFile, *, actor: str, job: str 
         return loaded
 
     try:
-        loaded = _explained(store, table.schema, file, attempt)
+        with fitting(table.name):
+            loaded = _explained(store, table.schema, file, attempt)
     except _DryRun as dry:
         return dry.loaded
     store.stats.loads += 1
@@ -185,7 +196,7 @@ def _explain(store: Store, schema: TableSchema, file: CsvFile) -> None:
         cursor.execute(_malformed(file))
         cursor.execute(_RENUMBER)
         for column in file.columns:
-            for statement in _broken(column):
+            for statement in _broken(column, file.called[column.name]):
                 cursor.execute(statement)
         _raise_for(cursor, schema, RowsRefused)
         for columns in (schema.primary_key, *schema.unique):
@@ -223,14 +234,13 @@ _RENUMBER = """UPDATE staged SET __row = true_row FROM (
 ) WHERE __row = staged_row AND EXISTS (SELECT 1 FROM rejected)"""
 
 
-def _broken(column: ColumnSchema) -> list[str]:
+def _broken(column: ColumnSchema, called: str) -> list[str]:
     """The statement that finds the column's cells with a fault, each with the first rule that it breaks."""
-    cell, pattern = sql.quote(column.name), pattern_rule(column)
+    cell, name, pattern = sql.quote(column.name), sql.literal(called), pattern_rule(column)
     cases = [f"WHEN {cell} IS NULL THEN {_fault('required', 'is required')}"] if column.required and not column.generated else []
     for rule in (*rules_of(column), *([pattern] if pattern else [])):
         cases.append(f"WHEN {cell} IS NOT NULL AND NOT {condition(column, rule, cell)} THEN {_fault(rule.code, rule.detail)}")
     found = f"SELECT __row, {cell} AS cell, CASE {' '.join(cases)} END AS fault FROM staged"
-    name = sql.literal(column.name)
     return [f"INSERT INTO rejected SELECT __row, {name}, cell, fault.code, fault.reason FROM ({found}) WHERE fault IS NOT NULL"]
 
 
@@ -248,7 +258,7 @@ def _repeats(schema: TableSchema, file: CsvFile, columns: Sequence[str]) -> list
     shown = ", ".join(f"s.{sql.quote(c.name)}" for c in keys)
     same = " AND ".join(f"t.{sql.quote(c.name)} = {values[c.name]}" for c in keys)
     whole = " AND ".join(f"s.{sql.quote(c.name)} IS NOT NULL" for c in keys)
-    names = sql.literal(",".join(c.name for c in keys))
+    names = sql.literal(",".join(file.called[c.name] for c in keys))
     return [
         f"INSERT INTO rejected SELECT __row, {names}, concat_ws(',', {shown}), 'duplicate', "
         "CASE WHEN earlier < __row THEN 'row ' || earlier || ' of the file has the same' ELSE 'the table has it already' END "

@@ -6,7 +6,7 @@ numbers at the commit. Single rows and DDL run on the writer thread (writer.py),
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,8 @@ from projects.store.errors import translated
 from projects.store.locks import TableLocks
 from projects.store.sql import literal
 from projects.store.writer import Writer
+
+Cursor = duckdb.DuckDBPyConnection  # for those above the store, who hand one on without knowing DuckDB
 
 
 @dataclass(slots=True)
@@ -198,17 +200,37 @@ class Store:
         self.connection()
         return sorted(self._catalogue.values(), key=lambda t: t.schema.name.casefold())
 
-    def table(self, name: str) -> LiveTable:
-        """The live table of that name, compared without case. Raises TableNotFound."""
+    def settled_tables(self) -> list[LiveTable]:
+        """As `tables`, once a commit under way is through, so that no table that DuckDB shows already is missing."""
         self.connection()
-        found = self._catalogue.get(name.casefold())
+        with self._committing:
+            return self.tables()
+
+    def table(self, name: str) -> LiveTable:
+        """The live table that has the name, compared without case, or else the one that had it before. Raises TableNotFound."""
+        self.connection()
+        catalogue, wanted = self._catalogue, name.casefold()
+        found = catalogue.get(wanted) or _renamed(catalogue.values(), wanted)
         if found is None:
             raise TableNotFound(table=name)
         return found
 
+    def present_name(self, name: str) -> str:
+        """The name now of the table that `table` gives for it; the same where there is none."""
+        try:
+            return self.table(name).name
+        except TableNotFound:
+            return name
+
     def has(self, name: str) -> bool:
+        """Whether a live table has the name now."""
         self.connection()
         return name.casefold() in self._catalogue
+
+    def is_live(self, table: LiveTable) -> bool:
+        """Whether the table is still the one that it was, once a commit under way is through: DuckDB shows it sooner than `table` does."""
+        with self._committing:
+            return self._catalogue.get(table.name.casefold()) is table
 
     # Writing.
 
@@ -257,6 +279,12 @@ class Store:
         fresh, kept = books.tables(cursor), self._catalogue
         self._catalogue = {name: kept[name] if kept.get(name) == table else table for name, table in fresh.items()}
         self.generation += 1
+
+
+def _renamed(tables: Iterable[LiveTable], name: str) -> LiveTable | None:
+    """The table that had the name, without case, until the latest."""
+    had = [(alias.since, table) for table in tables for alias in table.aliases if alias.column is None and alias.name.casefold() == name]
+    return max(had, key=lambda one: one[0])[1] if had else None
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -13,6 +13,10 @@ _HOLDER = re.compile(r"\(PID (\d+)\)")
 _FULL = ("No space left", "disk full", "Disk quota", "not enough space")
 
 
+# How a statement of ours fails on a table that is not as its schema says: a name or a type is another, a rule is not known here.
+MISFITS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException, duckdb.ConstraintException)
+
+
 class DuplicateSeen(Exception):
     """A key or a unique column was met twice; the pairs are DuckDB's text, such as `id: 3`."""
 
@@ -39,6 +43,15 @@ def translate(error: duckdb.Error) -> Exception:
     if isinstance(error, duckdb.TransactionException) and "onflict" in text:
         return errors.StoreBusy()
     return error
+
+
+@contextmanager
+def fitting(table: str) -> Iterator[None]:
+    """Runs statements that were made for the table's live schema; raises SchemaMoved where the table is not so."""
+    try:
+        yield
+    except MISFITS as error:
+        raise errors.SchemaMoved(table=table) from error
 
 
 @contextmanager

@@ -31,6 +31,11 @@ class FairLock:
         finally:
             self._leave(alone=True)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether somebody who shares it, such as a load, keeps the one who wants it alone waiting."""
+        return self._sharing > 0
+
     def _enter(self, *, alone: bool) -> None:
         ticket = object()
         with self._changed:

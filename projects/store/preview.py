@@ -13,5 +13,5 @@ def first_rows(store: Store, schema: TableSchema, limit: int) -> list[list[str |
     cells = (sql.cell_of(c, sql.quote(c.name)) for c in schema.columns)
     shortened = (f"CASE WHEN length({c}) > {LONGEST} THEN left({c}, {LONGEST}) || '…' ELSE {c} END" for c in cells)
     statement = rows.select(schema, Listing(), f"[{', '.join(shortened)}]", limit=limit, ordered=True)
-    with store.read() as cursor:
+    with rows.reader(store, schema) as cursor:
         return [row for (row,) in cursor.execute(statement).fetchall()]

@@ -85,15 +85,24 @@ def check(cursor: duckdb.DuckDBPyConnection, sql: str, tables: Collection[str], 
 
 def read_tree(cursor: duckdb.DuckDBPyConnection, sql: str, tables: Collection[str], *, longest_parameter: int = 1) -> str:
     """Checks as `check` does and returns the statement's own text, without what may follow its semicolon."""
+    return _checked(cursor, sql, tables, longest_parameter)[0]
+
+
+def tree(cursor: duckdb.DuckDBPyConnection, sql: str, tables: Collection[str]) -> Tree:
+    """Checks as `check` does and returns the tree."""
+    return _checked(cursor, sql, tables, 1)[1]
+
+
+def _checked(cursor: duckdb.DuckDBPyConnection, sql: str, tables: Collection[str], longest_parameter: int) -> tuple[str, Tree]:
     _check_text(sql)
     statement = _one_select(cursor, sql)
-    tree = _tree_of(statement)
-    _Walk(tables).over(tree["node"])
+    found = _tree_of(statement)
+    _Walk(tables).over(found["node"])
     try:
-        Bounds(longest_parameter).check(tree["node"])
+        Bounds(longest_parameter).check(found["node"])
     except RecursionError:
         raise _too_deep() from None
-    return statement
+    return statement, found
 
 
 def tokens(sql: str) -> list[tuple[int, str]]:

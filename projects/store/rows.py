@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from projects.filters import DEFAULT_LIMIT, Listing
 from projects.store import books, sql
 from projects.store.books import Entry
 from projects.store.connection import Store, Transaction
+from projects.store.errors import fitting
 from schema_registry.schema import TableSchema
 
 Key = tuple[str, ...]  # a row's key as cells, in the order of the key's columns
@@ -131,56 +133,69 @@ def _entry(write: Create | Change | Delete, op: str, key: Sequence[str], *, befo
     return Entry(table=table, op=op, actor=write.actor, key=key_text(key), before=before, after=after, schema_version=version)
 
 
-def _fetch(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, key: Key) -> str | None:
-    found = cursor.execute(sql.get(schema, key)).fetchall()
+def _fetch(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, key: Key, source: str = "") -> str | None:
+    found = cursor.execute(sql.get(schema, key, source)).fetchall()
     return found[0][0] if found else None
 
 
-def get(store: Store, schema: TableSchema, key: Key) -> str:
-    """One row as JSON text. Raises RowNotFound."""
-    with store.read() as cursor:
-        row = _fetch(cursor, schema, key)
+@contextmanager
+def reader(store: Store, schema: TableSchema) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A fresh cursor for statements that were made for the schema. Raises SchemaMoved where the table is no longer, or not, like it."""
+    with store.read() as cursor, fitting(schema.name):
+        yield cursor
+
+
+# Reading. `source` is a relation that has the rows as the schema says, where that is not the table itself.
+
+
+def get(store: Store, schema: TableSchema, key: Key, source: str = "") -> str:
+    """One row as JSON text. Raises RowNotFound, SchemaMoved."""
+    with reader(store, schema) as cursor:
+        row = _fetch(cursor, schema, key, source)
     if row is None:
         raise RowNotFound(table=schema.name, key=key_text(key))
     store.stats.rows_read += 1
     return row
 
 
-def page(store: Store, schema: TableSchema, listing: Listing) -> list[str]:
-    """One page as JSON texts, in the order asked for, else in the key's."""
+def page(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> list[str]:
+    """One page as JSON texts, in the order asked for, else in the key's. Raises BadRequest, SchemaMoved."""
     expression = sql.row_json(listing.fields or schema.columns)
-    statement = select(schema, listing, expression, limit=listing.limit or DEFAULT_LIMIT, ordered=True)
-    with store.read() as cursor:
+    statement = select(schema, listing, expression, limit=listing.limit or DEFAULT_LIMIT, ordered=True, source=source)
+    with reader(store, schema) as cursor:
         rows = [row for (row,) in _execute(cursor, statement).fetchall()]
     store.stats.rows_read += len(rows)
     return rows
 
 
-def count(store: Store, schema: TableSchema, listing: Listing) -> int:
-    """How many rows meet the list's conditions, whatever its page."""
+def count(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> int:
+    """How many rows meet the list's conditions, whatever its page. Raises as `page`."""
     conditions = sql.where([sql.compare(c.column, c.operator, c.values) for c in listing.conditions])
-    with store.read() as cursor:
-        found = _execute(cursor, f"SELECT count(*) FROM {sql.table(schema.name)}{conditions}").fetchone()
+    with reader(store, schema) as cursor:
+        found = _execute(cursor, f"SELECT count(*) FROM {source or sql.table(schema.name)}{conditions}").fetchone()
     return int(found[0]) if found else 0
 
 
-def stream(store: Store, schema: TableSchema, listing: Listing, expression: str) -> Iterator[list[str]]:
-    """The whole result in chunks of text, or one page where the list has a limit; sorted only where that is asked for."""
+def stream(store: Store, schema: TableSchema, listing: Listing, expression: str, *, source: str = "") -> Iterator[list[str]]:
+    """The whole result in chunks of text, or one page where the list has a limit; sorted only where that is asked for.
+
+    Raises as `page`, at the first chunk.
+    """
     ordered = bool(listing.sort or listing.limit or listing.offset)
-    statement = select(schema, listing, expression, limit=listing.limit, ordered=ordered)
-    with store.read() as cursor:
+    statement = select(schema, listing, expression, limit=listing.limit, ordered=ordered, source=source)
+    with reader(store, schema) as cursor:
         _execute(cursor, statement)
         while chunk := cursor.fetchmany(CHUNK):
             store.stats.rows_read += len(chunk)
             yield [row for (row,) in chunk]
 
 
-def select(schema: TableSchema, listing: Listing, expression: str, *, limit: int | None, ordered: bool) -> str:
+def select(schema: TableSchema, listing: Listing, expression: str, *, limit: int | None, ordered: bool, source: str = "") -> str:
     """The statement of a list: the rows inside, what is made of them outside, else DuckDB would make it of every row and then sort."""
     conditions = sql.where([sql.compare(c.column, c.operator, c.values) for c in listing.conditions])
     order = sql.order_by(schema, listing.sort) if ordered else ""
     page = (f" LIMIT {limit}" if limit else "") + (f" OFFSET {listing.offset}" if listing.offset else "")
-    return f"SELECT {expression} FROM (SELECT * FROM {sql.table(schema.name)}{conditions}{order}{page})"
+    return f"SELECT {expression} FROM (SELECT * FROM {source or sql.table(schema.name)}{conditions}{order}{page})"
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, statement: str) -> Any:

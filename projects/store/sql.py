@@ -196,8 +196,8 @@ def key_is(schema: TableSchema, key: Sequence[str]) -> str:
     return " AND ".join(f"{quote(c.name)} = {value_of(c, literal(cell))}" for c, cell in pairs)
 
 
-def get(schema: TableSchema, key: Sequence[str]) -> str:
-    return f"SELECT {row_json(schema.columns)} FROM {table(schema.name)} WHERE {key_is(schema, key)}"
+def get(schema: TableSchema, key: Sequence[str], source: str = "") -> str:
+    return f"SELECT {row_json(schema.columns)} FROM {source or table(schema.name)} WHERE {key_is(schema, key)}"
 
 
 def update(schema: TableSchema, key: Sequence[str], changed: Sequence[ColumnSchema]) -> str:
@@ -231,8 +231,11 @@ def _default(column: ColumnSchema) -> str:
 
 def comments(schema: TableSchema) -> list[str]:
     """The descriptions, where any DuckDB client finds them."""
-    of_table = f"COMMENT ON TABLE {table(schema.name)} IS {literal(schema.description or None)}"
-    return [of_table, *(comment(schema, c) for c in schema.columns if c.description)]
+    return [comment_table(schema, schema.description), *(comment(schema, c) for c in schema.columns if c.description)]
+
+
+def comment_table(schema: TableSchema, description: str) -> str:
+    return f"COMMENT ON TABLE {table(schema.name)} IS {literal(description or None)}"
 
 
 def comment(schema: TableSchema, column: ColumnSchema) -> str:
@@ -241,6 +244,10 @@ def comment(schema: TableSchema, column: ColumnSchema) -> str:
 
 def drop_table(name: str) -> str:
     return f"DROP TABLE {table(name)}"
+
+
+def rename_table(name: str, new_name: str) -> str:
+    return f"ALTER TABLE {table(name)} RENAME TO {quote(new_name)}"
 
 
 def alter(schema: TableSchema, action: str) -> str:
@@ -253,6 +260,10 @@ def add_column(schema: TableSchema, column: ColumnSchema) -> str:
 
 def alter_column(schema: TableSchema, column: ColumnSchema, action: str) -> str:
     return alter(schema, f"ALTER COLUMN {quote(column.name)} {action}")
+
+
+def set_default(schema: TableSchema, column: ColumnSchema) -> str:
+    return alter_column(schema, column, "DROP DEFAULT" if column.default is None else f"SET DEFAULT {default_of(column)}")
 
 
 # Conditions on rows.

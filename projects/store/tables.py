@@ -1,17 +1,16 @@
 """Tables: made, changed, dropped, described. Each runs on the writer thread, is read back and compared, then committed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
 from projects.errors import PatternRefused, SchemaMismatch, SchemaMoved
 from projects.store import books, sql
-from projects.store.archive import Archive, archived
 from projects.store.books import Entry, LiveTable
 from projects.store.connection import Store, Transaction
 from schema_registry.schema import TableSchema
-from schema_registry.types import parse_type
+from schema_registry.types import UnknownType, parse_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,12 @@ BLOCK = 262_144  # bytes, DuckDB's own
 
 def wanted_shape(schema: TableSchema) -> Shape:
     columns = tuple((c.name, c.sql_type, c.required) for c in schema.stored_columns)
-    return Shape(columns, tuple(c.name for c in schema.key_columns), frozenset(schema.unique))
+    return Shape(columns, tuple(c.name for c in schema.key_columns), frozenset(map(_rule, schema.unique)))
+
+
+def _rule(names: Iterable[str]) -> tuple[str, ...]:
+    """A unique rule's columns in the order of the alphabet, which is not that of a table whose columns were renamed."""
+    return tuple(sorted(names, key=str.casefold))
 
 
 def shape(cursor: duckdb.DuckDBPyConnection, name: str) -> Shape:
@@ -49,13 +53,16 @@ def shape(cursor: duckdb.DuckDBPyConnection, name: str) -> Shape:
         f"SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE {of_table}", [name]
     ).fetchall()
     keys = [tuple(names) for kind, names in constraints if kind == "PRIMARY KEY"]
-    unique = frozenset(tuple(names) for kind, names in constraints if kind == "UNIQUE")
+    unique = frozenset(_rule(names) for kind, names in constraints if kind == "UNIQUE")
     return Shape(tuple((n, _spelled(t), r) for n, t, r in columns), keys[0] if keys else (), unique)
 
 
 def _spelled(data_type: str) -> str:
-    """A type as we spell it: the catalogue writes TIMESTAMP WITH TIME ZONE."""
-    parsed = parse_type(data_type)
+    """A type as we spell it: the catalogue writes TIMESTAMP WITH TIME ZONE. One that no schema has stays as it is."""
+    try:
+        parsed = parse_type(data_type)
+    except UnknownType:
+        return data_type
     return f"{parsed.type}[]" if parsed.multivalued else str(parsed.type)
 
 
@@ -91,12 +98,24 @@ def alter(
     store.writer.alone(work)
 
 
+def confirm(store: Store, live: LiveTable, *, version: int, provenance: str) -> None:
+    """Says that the table's schema, unchanged, is that of another version. Raises SchemaMoved. The caller holds the lock alone."""
+
+    def work(transaction: Transaction) -> None:
+        if store.table(live.name).schema != live.schema:
+            raise SchemaMoved(table=live.name)
+        books.put_table(transaction.cursor, live.schema, version=version, provenance=provenance)
+        transaction.changes_catalogue = True
+
+    store.writer.alone(work)
+
+
 def _change(transaction: Transaction, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str) -> None:
     check_patterns(transaction.cursor, schema)
     for statement in statements:
         transaction.execute(statement)
     found, wanted = shape(transaction.cursor, schema.name), wanted_shape(schema)
-    if not _agree(found, wanted):
+    if not agree(found, wanted):
         raise SchemaMismatch(table=schema.name, reason=f"DuckDB made {found} of {wanted}")
     books.put_table(transaction.cursor, schema, version=version, provenance=provenance)
     transaction.entries.append(Entry(table=schema.name, op="schema", actor=actor, schema_version=version))
@@ -113,32 +132,10 @@ def check_patterns(cursor: duckdb.DuckDBPyConnection, schema: TableSchema) -> No
                 raise PatternRefused(table=schema.name, column=column.name, pattern=column.pattern) from error
 
 
-def _agree(found: Shape, wanted: Shape) -> bool:
-    """Column order is presentation: a column added later stands last in DuckDB wherever the schema has it."""
+def agree(found: Shape, wanted: Shape) -> bool:
+    """Whether two shapes are one; the order of columns is presentation: one added later stands last in DuckDB."""
     same_rest = (found.primary_key, found.unique) == (wanted.primary_key, wanted.unique)
     return same_rest and sorted(found.columns) == sorted(wanted.columns)
-
-
-def drop(store: Store, live: LiveTable, *, actor: str, reason: str) -> Archive:
-    """Archives the table, then drops it. The caller holds the table's lock alone."""
-
-    def work(transaction: Transaction) -> Archive:
-        if store.table(live.name).schema != live.schema:
-            raise SchemaMoved(table=live.name)
-        return _drop(store, transaction, live, actor, reason)
-
-    return store.writer.alone(work)
-
-
-def _drop(store: Store, transaction: Transaction, live: LiveTable, actor: str, reason: str) -> Archive:
-    with archived(store, transaction, live.schema, reason) as archive:
-        transaction.execute(sql.drop_table(live.name))
-        books.remove_table(transaction.cursor, live.name)
-        entry = Entry(table=live.name, op="schema", actor=actor, rows=archive.rows, schema_version=live.version)
-        transaction.entries.append(entry)
-        transaction.changes_catalogue = True
-        store.commit(transaction)
-    return archive
 
 
 def size(store: Store, name: str) -> Size:

@@ -19,7 +19,7 @@ import duckdb
 
 from projects.errors import DuplicateKey, SchemaMoved, StoreBusy, StoreClosed
 from projects.store.books import Entry
-from projects.store.errors import DuplicateSeen
+from projects.store.errors import MISFITS, DuplicateSeen
 from schema_registry.schema import TableSchema
 
 if TYPE_CHECKING:  # The store owns its writer.
@@ -200,10 +200,16 @@ def _answer(future: Future[Any], outcome: Any) -> None:
 
 
 def _told(work: Any, error: Exception) -> Exception:
-    """A duplicate key as the caller should read it; anything else as it is."""
-    if isinstance(error, DuplicateSeen) and not callable(work):
+    """What a row met, a duplicate key or a table that is not as its schema says, as the caller should read it; else as it is."""
+    if callable(work):
+        return error
+    if isinstance(error, DuplicateSeen):
         columns, _, values = error.pairs.partition(": ")
         return DuplicateKey(table=work.schema.name, columns=columns or "key", values=values or "the one given")
+    if isinstance(error, MISFITS):
+        moved = SchemaMoved(table=work.schema.name)
+        moved.__cause__ = error
+        return moved
     return error
 
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from projects import rows, sync
+from projects import one_table, rows
 from projects.store.connection import Store
 from tests.conftest import PASSWORD
 from tests.projects.conftest import WIND_FARM, projects, store  # noqa: F401 - Fixtures.
@@ -51,7 +51,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def tables(live_server, projects: Store) -> Store:  # noqa: F811
     """The sample tables, fetched from the sample ontology, and two rows; one has a script for a name."""
-    sync.reconcile(projects)
+    one_table.reconcile(projects)
     for name in ("Wind farm", HOSTILE):
         row = {name: str(value) for name, value in WIND_FARM.items()} | {"project_name": name}
         rows.create(projects, "projects", row, actor="ada")

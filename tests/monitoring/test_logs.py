@@ -103,3 +103,9 @@ def test_a_level_that_is_none_is_refused_with_the_choices(operator_client):
     fault = answer.json()["errors"][0]
     assert (answer.status_code, fault["pointer"]) == (422, "/level")
     assert "DEBUG, INFO, WARNING, ERROR, CRITICAL" in fault["detail"]
+
+
+def test_the_facts_beside_a_line_are_in_it(lines):
+    logging.getLogger("projects.owner").warning("recovered", extra={"plans": [7], "request": object()})
+    line = lines()[-1]
+    assert (line["event"], line["plans"], "request" in line) == ("recovered", [7], False)

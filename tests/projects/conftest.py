@@ -4,15 +4,17 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from rest_framework.test import APIClient
 
 import schema_registry.mock
 from projects.store import tables
-from projects.store.connection import Store, get_store
+from projects.store.connection import Store, get_store, reset_store
 from schema_registry.mock.server import MockOntology
 from schema_registry.schema import TableSchema
 from schema_registry.sources.native import parse_document
+from tests.projects.altered import MILLS, ROWS, Hand
 from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, send, table
 
 DOCUMENTS = Path(schema_registry.mock.__file__).parent / "documents"
@@ -62,4 +64,27 @@ def turbines(ontology: Ontology, store: Store, steward_client: APIClient) -> Ont
     assert send(steward_client, "post", "/ops/initialize").status_code == 200
     for row in (FIRST, SECOND):
         assert send(steward_client, "post", "/ops/turbines", row).status_code == 201
+    return ontology
+
+
+@pytest.fixture
+def by_hand(settings) -> Hand:
+    """Somebody opens the file with plain DuckDB while the server is down; the next request opens it again."""
+
+    def alter(*statements: str) -> None:
+        reset_store()
+        with duckdb.connect(str(settings.DUCKDB_PATH)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return alter
+
+
+@pytest.fixture
+def mills(ontology: Ontology, store: Store, steward_client: APIClient) -> Ontology:
+    """A table without a unique rule, so that DuckDB alters all of it, and two rows."""
+    ontology.say(MILLS)
+    assert send(steward_client, "post", "/ops/initialize").status_code == 200
+    for row in ROWS:
+        assert send(steward_client, "post", "/ops/mills", row).status_code == 201
     return ontology

@@ -6,13 +6,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from projects import rows, sync
+from projects import one_table, rows, undoing
 from projects.errors import TableReadOnly
 from projects.models import Job, ManagedTable
 from projects.store import tables
 from projects.store.connection import reset_store
 from schema_registry import snapshots
 from schema_registry.models import AuditEntry
+from schema_registry.sources.native import parse_document
 from tests.conftest import user_with_role
 from tests.projects.conftest import WIND_FARM, make_table
 
@@ -58,7 +59,7 @@ def page_of(name: str) -> str:
 @pytest.fixture
 def kept(projects):
     """The sample tables, each with the record that people's decisions stand in."""
-    sync.reconcile(projects)
+    one_table.reconcile(projects)
     return projects
 
 
@@ -81,10 +82,10 @@ def test_the_list_says_which_tables_are_pinned_read_only_behind_or_dropped(conso
     snapshots.record(kept.table("projects").schema, "{}", provenance="mock")
     shorter = make_table("things", [{"name": "id", "type": "INTEGER", "required": True}])
     wider = {"name": "things", "columns": [{"name": "id", "type": "BIGINT", "required": True}]}
-    snapshots.record(sync.parse_document(wider, shorter.document_id), wider, provenance="live")
-    sync.reconcile(kept)
+    snapshots.record(parse_document(wider, shorter.document_id), wider, provenance="live")
+    one_table.reconcile(kept)
     ManagedTable.objects.filter(name="portfolios").update(pinned=True, read_only=True)
-    sync.drop(kept, "portfolio_projects", confirm="portfolio_projects", actor="ada")
+    undoing.drop(kept, "portfolio_projects", confirm="portfolio_projects", actor="ada")
     text = console.get(TABLES)
     assert "in step" in listed(text, "projects")
     assert "behind" in listed(text, "things")
@@ -107,7 +108,7 @@ def test_the_list_says_which_tables_are_pinned_read_only_behind_or_dropped(conso
 def test_the_list_can_be_searched_and_narrowed(console, kept, query, names):
     ManagedTable.objects.filter(name="portfolios").update(pinned=True)
     ManagedTable.objects.filter(name="projects").update(read_only=True)
-    sync.drop(kept, "portfolio_projects", confirm="portfolio_projects", actor="ada")
+    undoing.drop(kept, "portfolio_projects", confirm="portfolio_projects", actor="ada")
     assert set(re.findall(r"managedtable/\d+/change/[^>]*>\s*(\w+)\s*</a>", console.get(f"{TABLES}?{query}"))) == names
 
 
@@ -131,7 +132,7 @@ def test_a_tables_page_shows_columns_first_rows_and_commands_with_everything_esc
         [{"name": "id", "type": "INTEGER", "required": True}, {"name": "a<b", "type": "VARCHAR", "enum": [SCRIPT], **hostile}],
         description=SCRIPT,
     )
-    sync.reconcile(store)
+    one_table.reconcile(store)
     rows.create(store, "Größe", {"id": 7}, actor="ada")
     text = console.table("Größe")
     assert SCRIPT not in text
@@ -150,7 +151,7 @@ def test_a_meaning_is_a_link_only_where_a_browser_should_follow_it(console, stor
     make_table(
         "things", [{"name": name, "type": "VARCHAR", "required": True, "id": iri} for name, iri in names.items()], primary_key=["web"]
     )
-    sync.reconcile(store)
+    one_table.reconcile(store)
     text = console.table("things")
     assert 'href="https://schema.org/name"' in text
     assert 'href="javascript' not in text
@@ -172,7 +173,7 @@ def test_a_long_value_is_shortened_and_a_null_is_not_the_word(console, kept):
 
 def test_only_the_first_rows_are_shown_in_the_keys_order(console, store):
     make_table("things", [{"name": "id", "type": "INTEGER", "required": True}, {"name": "tags", "type": "VARCHAR[]"}])
-    sync.reconcile(store)
+    one_table.reconcile(store)
     for number in range(25, 0, -1):
         rows.create(store, "things", {"id": number, "tags": ["a"] if number == 1 else None}, actor="ada")
     text = console.table("things")
@@ -201,7 +202,7 @@ def test_the_command_on_the_page_creates_a_row(console, kept):
 
 
 def test_a_dropped_table_says_how_to_get_it_back(console, kept):
-    sync.drop(kept, "projects", confirm="projects", actor="ada")
+    undoing.drop(kept, "projects", confirm="projects", actor="ada")
     text = console.table("projects")
     assert "This table was dropped" in text
     assert "/admin/tables" in text
@@ -259,7 +260,7 @@ def test_a_viewer_decides_nothing_and_nobody_adds_or_deletes(console, kept):
 
 
 def test_a_dropped_table_cannot_be_pinned(console, kept):
-    sync.drop(kept, "projects", confirm="projects", actor="ada")
+    undoing.drop(kept, "projects", confirm="projects", actor="ada")
     console.enter("steward")
     assert console.post(page_of("projects"), {"pinned": "on"}).status_code == 403
 

@@ -43,12 +43,12 @@ def test_the_file_remembers_the_last_thing_that_was_done(ontology: Ontology, sto
     assert (head.seq, remembered()) == (3, f"3 {head.hash}")
     steward_client.delete("/admin/tables/sites?confirm=sites")
     head = chain.head()
-    assert (head.seq, remembered()) == (4, f"4 {head.hash}")
+    assert (head.seq, remembered()) == (6, f"6 {head.hash}")  # The drop is proposed, approved, done.
     assert verdict(steward_client) == {
         "ok": True,
-        "entries": 4,
+        "entries": 6,
         "broken_at": None,
-        "detail": "4 entries, each linked to the one before it",
+        "detail": "6 entries, each linked to the one before it",
     }
 
 
@@ -151,5 +151,6 @@ def test_no_value_of_a_row_is_in_the_log(ontology: Ontology, store: Store, stewa
     send(steward_client, "post", "/ops/sites", [{"id": 1, "name": "Secret"}])
     steward_client.delete("/admin/tables/sites?confirm=sites")
     entries = steward_client.get("/admin/audit").json()
-    assert {e["action"] for e in entries} == {"table.create", "tables.initialize", "rows.load", "table.drop"}
+    plan = {"plan.propose", "plan.approve", "table.drop"}
+    assert {e["action"] for e in entries} == {"table.create", "tables.initialize", "rows.load"} | plan
     assert "Secret" not in json.dumps(entries)

@@ -148,7 +148,12 @@ def test_a_right_that_was_lost_stops_the_job(running: Store) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("role", "may"),
-    [("viewer", set()), ("editor", {"load"}), ("steward", {"load", "sync", "verify_audit"}), ("operator", {"verify_audit"})],
+    [
+        ("viewer", set()),
+        ("editor", {"load"}),
+        ("steward", {"load", "sync", "verify_audit", "apply", "undo"}),
+        ("operator", {"verify_audit"}),
+    ],
 )
 def test_a_role_may_leave_the_jobs_that_it_may_do_itself(roles: None, role: str, may: set[str]) -> None:
     user, allowed = user_with_role(role), set()
@@ -168,6 +173,81 @@ def test_a_user_who_was_shut_out_may_leave_nothing(roles: None) -> None:
     steward.is_active = False
     with pytest.raises(NotAllowed):
         jobs.check_right("sync", steward)
+
+
+# Cancelling.
+
+
+def begun(job: Job) -> None:
+    until = time.monotonic() + PATIENCE
+    while job.state == "queued" and time.monotonic() < until:
+        time.sleep(0.02)
+        job.refresh_from_db()
+    assert job.state == "running"
+
+
+@threaded
+def test_a_load_that_is_cancelled_says_so_and_leaves_no_row(running: Store) -> None:
+    editor = user_with_role("editor")
+    job, path = left_load("id,name\n" + "".join(f"{n},name of {n}\n" for n in range(1_500_000)), editor)
+    begun(job)
+    answer = client_of(editor).delete(f"/ops/jobs/{job.id}")
+    assert (answer.status_code, answer.json()["state"]) == (202, "running")
+    assert (ended(job).state, job.error) == ("cancelled", "It was cancelled while it ran; what it had begun was rolled back.")
+    assert (rows_of(running, "sites"), path.exists()) == ([], False)
+    entry = AuditEntry.objects.get(action="job.cancel")
+    assert (entry.actor, entry.object) == ("editor", f"load {job.id}")
+    again = client_of(editor).delete(f"/ops/jobs/{job.id}")
+    assert (again.status_code, again.json()["code"]) == (409, "job-over")
+    after, _ = left_load("id,name\n1,one\n", editor)
+    assert (ended(after).state, rows_of(running, "sites")) == ("done", [(1, "one")])
+
+
+@threaded
+def test_a_job_that_no_interrupt_reaches_ends_as_it_would_have(running: Store) -> None:
+    with running.locks.of("sites").alone():
+        job = jobs.leave("sync", {"names": [], "dry_run": False})
+        begun(job)
+        assert jobs.cancel(job, actor="test").state == "running"
+    assert (ended(job).state, outcomes(job.result)) == ("done", {"turbines": "unchanged", "sites": "unchanged"})
+    assert AuditEntry.objects.get(action="job.cancel").object == f"sync {job.id}"
+
+
+@pytest.mark.django_db
+def test_a_job_that_waits_is_withdrawn(roles: None, store: Store) -> None:
+    editor = user_with_role("editor")
+    job, path = left_load("id\n1\n", editor)
+    answer = client_of(editor).delete(f"/ops/jobs/{job.id}")
+    assert (answer.status_code, answer.json()["state"], path.exists()) == (200, "withdrawn", False)
+    assert jobs.next_job() is None
+    assert AuditEntry.objects.get(action="job.cancel").actor == "editor"
+    again = client_of(editor).delete(f"/ops/jobs/{job.id}")
+    assert (again.status_code, again.json()["detail"]) == (409, f"The job {job.id} is over: it ended withdrawn.")
+
+
+@pytest.mark.django_db
+def test_people_cancel_their_own_jobs_and_operators_all(roles: None, store: Store, operator_client: APIClient) -> None:
+    editor, steward = user_with_role("editor"), user_with_role("steward")
+    mine, theirs, systems = (jobs.leave(kind, {}, user) for kind, user in (("load", editor), ("sync", steward), ("sync", None)))
+
+    def cancelled(client: APIClient, job: Job) -> int:
+        return client.delete(f"/ops/jobs/{job.id}").status_code
+
+    assert [cancelled(client_of(editor), job) for job in (theirs, systems)] == [404, 404]
+    assert [cancelled(client_of(steward), job) for job in (mine, systems)] == [404, 403]
+    assert cancelled(client_of(editor, role="viewer"), mine) == 403
+    assert Job.objects.filter(state="queued").count() == 3
+    assert cancelled(client_of(editor), mine) == 200
+    assert [cancelled(operator_client, job) for job in (theirs, systems)] == [200, 200]
+
+
+@pytest.mark.django_db
+def test_a_job_that_is_only_just_being_begun_is_cancelled_a_moment_later(roles: None, store: Store) -> None:
+    steward = user_with_role("steward")
+    job = jobs.leave("verify_audit", {}, steward)
+    assert jobs.next_job() == job
+    answer = client_of(steward).delete(f"/ops/jobs/{job.id}")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
 
 
 # Taking back, and the queue.

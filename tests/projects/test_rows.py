@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from rest_framework.test import APIClient
 
-from projects import sync
+from projects import undoing
 from projects.errors import TableReadOnly
 from projects.models import ManagedTable
 from projects.store.connection import Store
@@ -258,7 +258,7 @@ def test_a_read_only_table_is_locked_for_writers(projects: Store, editor_client:
     ]
     assert [a.status_code for a in answers] == [423] * 4
     with pytest.raises(TableReadOnly):
-        sync.drop(projects, "projects", confirm="projects", actor="test")
+        undoing.drop(projects, "projects", confirm="projects", actor="test")
     assert editor_client.get("/ops/projects").json() == [row]
 
 

@@ -49,12 +49,24 @@ def test_a_document_that_is_sent_may_be_tried_dry(turbines: Ontology, store: Sto
     assert Snapshot.objects.filter(table_name="turbines").count() == 1
 
 
-def test_a_document_that_needs_a_person_is_refused_and_leaves_no_trace(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
+def test_a_document_that_needs_a_person_waits_and_pins_the_table_once_it_is_applied(
+    turbines: Ontology, store: Store, steward_client: APIClient
+) -> None:
     before = everything(steward_client, store)
     answer = send(steward_client, "put", PATH, {"schema": without_column(TURBINES, "code")})
-    assert (answer.status_code, [c["change"] for c in answer.json()["changes"]]) == (409, ["drop_column"])
+    plan = answer.json()["plan"]
+    assert (answer.status_code, plan["state"], kinds(plan)) == (202, "proposed", [("drop_column", "destructive", "rebuild")])
     assert everything(steward_client, store) == before
-    assert Snapshot.objects.filter(table_name="turbines").count() == 1
+    fresh = send(steward_client, "post", "/admin/plans", {"table": "turbines"}).json()  # It leads where the one that waits does.
+    assert (kinds(fresh), fresh["to_version"]) == (kinds(plan), 2)
+    assert steward_client.get(f"/admin/plans/{plan['id']}").json()["state"] == "stale"
+    assert send(steward_client, "post", f"/admin/plans/{fresh['id']}/approve", {}).status_code == 200
+    assert send(steward_client, "post", f"/admin/plans/{fresh['id']}/apply", {"confirm": "turbines"}).status_code == 200
+    page = steward_client.get(PATH).json()
+    assert (page["pinned"], page["source"]["provenance"], page["version"]) == (True, "request", 2)
+    assert send(steward_client, "post", f"/admin/plans/{fresh['id']}/undo", {}).status_code == 200
+    assert everything(steward_client, store)[0] == before[0]
+    assert steward_client.get(PATH).json()["pinned"] is False
 
 
 def test_a_document_of_another_table_is_refused(turbines: Ontology, steward_client: APIClient) -> None:

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from projects import rows as service
+from projects.aliases import Names
 from projects.errors import DuplicateKey, RowNotFound, StoreClosed, StoreDamaged, StoreTooNew
 from projects.filters import Listing
 from projects.store import books, rows, tables
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 
 def create(store: Store, **more: object):
-    return service.create(store, "projects", WIND_FARM | more, actor="test")
+    return service.create(store, "projects", WIND_FARM | more, actor="test").entry
 
 
 def feed(store: Store) -> list[tuple]:
@@ -70,7 +71,7 @@ def test_rows_of_two_tables_in_one_group_go_to_their_own_callers(projects: Store
     for number in range(20):
         name = ("projects", "portfolios")[number % 2]
         live = projects.table(name)
-        cells = service.new_cells(projects, live.schema, bodies[name] | {f"{name[:-1]}_name": str(number)})
+        cells = service.new_cells(projects, Names(live), bodies[name] | {f"{name[:-1]}_name": str(number)})
         writes.append(rows.Create(live.schema, cells, "test", 1))
     with projects.transaction() as transaction:
         outcomes = projects.writer._run_rows(transaction, writes)
@@ -83,7 +84,7 @@ def test_five_hundred_rows_of_one_group_come_back_in_their_order(projects: Store
     live = projects.table("projects")
     writes = []
     for number in range(512):
-        cells = service.new_cells(projects, live.schema, WIND_FARM | {"project_name": str(number)})
+        cells = service.new_cells(projects, Names(live), WIND_FARM | {"project_name": str(number)})
         writes.append(rows.Create(live.schema, cells, "test", 1))
     with projects.transaction() as transaction:
         entries = writes[0].run(transaction, writes)
@@ -142,7 +143,7 @@ def test_rows_and_tables_are_there_after_the_file_was_closed_and_opened(projects
 
 def test_a_schema_that_moves_under_a_writer_is_asked_anew(projects: Store) -> None:
     live = projects.table("projects")
-    stale = rows.Create(live.schema, service.new_cells(projects, live.schema, WIND_FARM), "test", 1)
+    stale = rows.Create(live.schema, service.new_cells(projects, Names(live), WIND_FARM), "test", 1)
     document = {"name": "projects", "columns": [c.as_json() for c in live.schema.columns]}
     wider = parse_document(document | {"columns": [*document["columns"], {"name": "extra", "type": "INTEGER"}]}, "project_schema")
     tables.alter(
@@ -318,7 +319,7 @@ def test_hostile_column_names_are_quoted_and_never_run(store: Store) -> None:
             *({"name": n, "type": "VARCHAR", "default": n, "description": n} for n in HOSTILE),
         ],
     )
-    made = service.create(store, "hostile", {"id": 1, **{n: f"it's {n}" for n in HOSTILE}}, actor="test")
+    made = service.create(store, "hostile", {"id": 1, **{n: f"it's {n}" for n in HOSTILE}}, actor="test").entry
     assert json.loads(made.after or "") == {"id": 1, **{n: f"it's {n}" for n in HOSTILE}}
     service.create(store, "hostile", {"id": 2}, actor="test")
     defaults = json.loads(rows.get(store, store.table("hostile").schema, ("2",)))
@@ -347,7 +348,7 @@ def test_a_few_rows_and_many_are_stored_alike(store: Store) -> None:
     live = store.table("odd")
     body = {name: value for name, (_, value) in ODD_TYPES.items()} | {"at": "2026-01-01T02:30:00+02:00"}
     bodies = [{**body, "id": n} if n % 2 else {"id": n} for n in range(20)]
-    writes = [rows.Create(live.schema, service.new_cells(store, live.schema, b), "test", 1) for b in bodies]
+    writes = [rows.Create(live.schema, service.new_cells(store, Names(live), b), "test", 1) for b in bodies]
     with store.transaction() as transaction:
         many = [json.loads(e.after) | {"id": 0} for e in writes[0].run(transaction, writes)]
     with store.transaction() as transaction:

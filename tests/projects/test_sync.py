@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from rest_framework.test import APIClient
 
-from projects import sync
+from projects import one_table, sync
 from projects.models import ManagedTable
 from projects.store.connection import Store
 from schema_registry.errors import OntologyUnavailable, UnknownSchema
@@ -293,14 +293,14 @@ def test_every_digit_of_a_default_reaches_the_table(ontology: Ontology, store: S
 
 def test_what_django_knows_is_mended_after_the_file(ontology: Ontology, store: Store) -> None:
     synced(store)
-    assert sync.reconcile(store) == []
+    assert one_table.reconcile(store) == []
     ManagedTable.objects.filter(name="turbines").delete()
     ManagedTable.objects.create(name="ghosts", document_id="ghosts")
-    assert sync.reconcile(store) == ["ghosts", "turbines"]
+    assert one_table.reconcile(store) == ["ghosts", "turbines"]
     mended = ManagedTable.objects.get(name="turbines")
     assert (mended.document_id, mended.snapshot.number, mended.dropped_at) == ("turbines_schema", 1, None)
     assert ManagedTable.objects.get(name="ghosts").dropped_at is not None
-    assert sync.reconcile(store) == []
+    assert one_table.reconcile(store) == []
 
 
 def test_a_table_that_is_there_is_not_taken_for_dropped(ontology: Ontology, store: Store) -> None:
@@ -308,5 +308,5 @@ def test_a_table_that_is_there_is_not_taken_for_dropped(ontology: Ontology, stor
     record = ManagedTable.objects.get(name="sites")
     record.dropped_at = record.created_at
     record.save()
-    assert sync.reconcile(store) == ["sites"]
+    assert one_table.reconcile(store) == ["sites"]
     assert ManagedTable.objects.get(name="sites").dropped_at is None

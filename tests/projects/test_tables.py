@@ -55,7 +55,8 @@ def test_a_page_that_is_not_understood_is_a_bad_request(turbines: Ontology, stew
 
 def test_a_table_that_the_ontology_has_left_behind_says_what_would_change(turbines: Ontology, steward_client: APIClient) -> None:
     turbines.say(with_column(TURBINES, "power", type="SMALLINT"))
-    assert send(steward_client, "put", "/admin/tables/turbines", {}).status_code == 409
+    send(steward_client, "patch", "/admin/tables/turbines", {"policy": {"strengthening": "wait"}})
+    assert send(steward_client, "put", "/admin/tables/turbines", {}).status_code == 202
     drift = steward_client.get("/admin/tables/turbines").json()["drift"]
     assert (drift["state"], drift["changes"]) == ("behind", ["Change the type of power from INTEGER to SMALLINT."])
     turbines.say(TURBINES)
@@ -130,24 +131,25 @@ def test_a_table_is_dropped_only_by_its_name(turbines: Ontology, store: Store, s
 
 def test_a_dropped_table_is_in_an_archive_that_any_duckdb_reads(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
     answer = steward_client.delete("/admin/tables/turbines?confirm=Turbines")
-    body = answer.json()
-    assert (answer.status_code, body["table"], body["rows"]) == (200, "turbines", 2)
+    plan = answer.json()["plan"]
+    archive = plan["outcome"]["archive"]
+    assert (answer.status_code, plan["table"], plan["state"], archive["rows"]) == (200, "turbines", "applied", 2)
     for path in ("/ops/turbines", "/ops/turbines/1", "/admin/tables/turbines"):
         assert steward_client.get(path).status_code == 404
     described, parquet = archives(store)
-    assert (parquet.name, described.name) == (body["archive"], Path(body["archive"]).stem + ".json")
+    assert (parquet.name, described.name) == (archive["file"], Path(archive["file"]).stem + ".json")
     assert [path.stat().st_mode & 0o777 for path in (parquet, described)] == [0o600, 0o600]
     with duckdb.connect() as plain:
         rows = plain.execute("SELECT id, power, price::VARCHAR, code, status, serial FROM read_parquet(?)", [str(parquet)]).fetchall()
     assert sorted(rows) == [(1, 100, "12.50", "abc", "NEW", 7), (2, 200, "0.25", None, "OLD", None)]
     beside = json.loads(described.read_text())
-    assert beside["sha256"] == body["sha256"] == hashlib.sha256(parquet.read_bytes()).hexdigest()
-    assert (beside["rows"], beside["table"]["name"]) == (2, "turbines")
+    assert beside["sha256"] == archive["sha256"] == hashlib.sha256(parquet.read_bytes()).hexdigest()
+    assert (beside["rows"], beside["base"]["name"], beside["plan"]) == (2, "turbines", plan["id"])
     assert list(store.spool.iterdir()) == []
 
 
 def test_a_drop_is_audited(turbines: Ontology, steward_client: APIClient) -> None:
-    archive = steward_client.delete("/admin/tables/turbines?confirm=turbines").json()["archive"]
+    archive = steward_client.delete("/admin/tables/turbines?confirm=turbines").json()["plan"]["outcome"]["archive"]
     entry = AuditEntry.objects.get(action="table.drop")
     assert (entry.actor, entry.object, entry.detail["rows"], entry.detail["archive"]) == ("steward", "turbines", 2, archive)
 

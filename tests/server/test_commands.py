@@ -1,5 +1,7 @@
 """Commands do their work whether or not the server runs, and say who is in the way."""
 
+import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -82,6 +84,66 @@ def test_the_commands_work_by_themselves_where_no_server_runs(flights: Server) -
     missing = flights.command("load_rows", "planes", str(DATA / "planes.csv"))
     assert (missing.returncode, missing.stderr.splitlines()[-1]) == (1, "There is no table named planes.")
     assert flights.command("verify_audit").returncode == 0
+
+
+@pytest.fixture
+def evolving(tmp_path: Path):
+    """A server of the five tables of flights, whose ontology is a folder that the test may edit."""
+    folder = tmp_path / "ontology"
+    shutil.copytree(EXAMPLES, folder)
+    with MockOntology(folder) as ontology:
+        server = Server(tmp_path, USE_MOCK_ONTO_SERVER="false", ONTO_SERVER_URL=ontology.url)
+        yield server
+        server.stop()
+
+
+def drop_column(folder: Path, name: str) -> None:
+    document = json.loads((folder / "weather.json").read_text())
+    document["columns"] = [column for column in document["columns"] if column["name"] != name]
+    (folder / "weather.json").write_text(json.dumps(document))
+
+
+def gusts(server: Server) -> list[dict]:
+    """How many gusts there are, and a sum that no swap of two of them keeps; none where the column is gone."""
+    statement = "SELECT count(wind_gust) AS known, sum(hash(origin, time_hour, wind_gust)::HUGEINT) AS sum FROM weather"
+    answer = server.post("/ops/query", json={"sql": statement})
+    return answer.json() if answer.ok else []
+
+
+def test_a_change_is_shown_approved_and_undone_beside_a_running_server(evolving: Server) -> None:
+    evolving.start()
+    assert evolving.command("load_rows", "weather", str(DATA / "weather.csv"), "--null", "NA").returncode == 0
+    before = gusts(evolving)
+    drop_column(evolving.folder / "ontology", "wind_gust")
+    dry = evolving.command("sync_schemas", "--dry-run")
+    assert (dry.returncode, f"Rows in the way: {before[0]['known']:,} of 26,115." in dry.stdout) == (2, True), dry.stderr
+    assert 'ALTER TABLE main."weather" DROP COLUMN "wind_gust";' in dry.stdout
+    assert evolving.get("/admin/plans").json() == []
+    waiting = evolving.command("sync_schemas", "--approve")
+    assert (waiting.returncode, "--allow-destructive" in waiting.stdout, gusts(evolving)) == (2, True, before)
+    applied = evolving.command("sync_schemas", "--approve", "--allow-destructive", "--reason", "nobody measures it", "--as", "root")
+    assert (applied.returncode, gusts(evolving)) == (0, []), applied.stdout + applied.stderr
+    plan = evolving.get("/admin/plans").json()[0]
+    assert (plan["state"], plan["approved_by"], plan["reason"]) == ("applied", "root", "nobody measures it")
+    undone = evolving.command("undo_plan", str(plan["id"]))
+    assert (undone.returncode, gusts(evolving)) == (0, before), undone.stdout + undone.stderr
+    assert "undone" in evolving.command("plans", "--table", "weather").stdout
+    assert evolving.command("undo_plan", str(plan["id"])).returncode == 1
+
+
+def test_a_plan_is_applied_by_its_number_beside_a_running_server(evolving: Server) -> None:
+    evolving.start()
+    assert evolving.command("load_rows", "weather", str(DATA / "weather.csv"), "--null", "NA").returncode == 0
+    drop_column(evolving.folder / "ontology", "wind_gust")
+    report = json.loads(evolving.command("sync_schemas", "weather", "--json").stdout)
+    number = str(report["tables"][0]["plan"]["id"])
+    refused = evolving.command("apply_plan", number, "--confirm", "weather")
+    assert (refused.returncode, "waits for approval" in refused.stderr) == (2, True)
+    applied = evolving.command("apply_plan", number, "--approve", "--confirm", "weather")
+    assert (applied.returncode, gusts(evolving)) == (0, []), applied.stderr
+    assert "26,115 rows" in applied.stdout
+    kinds = [job["kind"] for job in evolving.get("/ops/jobs").json()]
+    assert kinds.count("apply") == 1
 
 
 def test_a_sync_without_an_ontology_server_says_so_and_fails(flights: Server) -> None:

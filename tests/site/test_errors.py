@@ -37,7 +37,7 @@ def broken(request):
 RAISED = {
     "row": projects.RowRefused(table="t", problems=(Problem("/status", "enum", "status is not one of A, B"),)),
     "rows": type("R", (projects.RowsRefused,), {})(rejected=2, table="t", rejects=[{"row": 1}]),
-    "changes": projects.ChangesRefused(table="t", changes=[{"column": "x"}]),
+    "changes": projects.RowsInTheWay(table="t", reason="3 rows.", changes=[{"column": "x"}]),
     "busy": projects.StoreBusy(),
     "throttled": exceptions.Throttled(wait=7),
     "big": RequestDataTooBig("x"),

@@ -40,6 +40,13 @@ def manage(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]
         ("BEHIND_TLS", "2"),
         ("CSRF_TRUSTED_ORIGINS", "example.org"),
         ("QUERY_TIMEOUT", "-1"),
+        ("SYNC_EVERY", "9"),
+        ("SYNC_EVERY", "12.5"),
+        ("NOTIFY_URL", "ftp://u:hush@host/x"),
+        ("NOTIFY_MAIL", "team@example.org, nobody"),
+        ("EMAIL_URL", "smtp://u:hush@host:port"),
+        ("EMAIL_URL", "pigeon://u:hush@host"),
+        ("EMAIL_URL", "filemail://"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_is_named(name, value):
@@ -48,6 +55,24 @@ def test_a_bad_value_stops_the_start_and_is_named(name, value):
     assert name in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1 and "Traceback" not in answer.stderr
     assert "hush" not in answer.stderr
+
+
+def test_a_webhook_needs_a_secret_and_is_not_shown():
+    answer = manage("check", NOTIFY_URL="https://host/hush")
+    assert answer.returncode != 0
+    assert "NOTIFY_SECRET" in answer.stderr and "hush" not in answer.stderr
+    ask = ("shell", "--no-imports", "-c", "from django.conf import settings; print(settings.NOTIFY_URL)")
+    assert manage(*ask, NOTIFY_URL="https://host/hook/", NOTIFY_SECRET="x").stdout.strip() == "https://host/hook/"
+
+
+def test_a_mail_server_is_read_from_its_url():
+    ask = (
+        "shell",
+        "--no-imports",
+        "-c",
+        "from django.conf import settings as s; print(s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_HOST_USER, s.EMAIL_USE_SSL)",
+    )
+    assert manage(*ask, EMAIL_URL="smtp+ssl://ann:p%40ss@mail.example.org:465").stdout.split() == ["mail.example.org", "465", "ann", "True"]
 
 
 def test_behind_tls_the_deployment_check_is_clean():
