@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.settings import STATIC_ROOT
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +23,7 @@ LINES = (
 )
 
 
+@pytest.mark.long
 def test_the_benchmark_prints_a_line_for_each_work(tmp_path: Path) -> None:
     table = tmp_path / "table.md"
     command = [sys.executable, "benchmarks/run.py", "--quick", "--rounds", "1", "--markdown", str(table)]

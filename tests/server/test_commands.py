@@ -131,6 +131,7 @@ def test_a_change_is_shown_approved_and_undone_beside_a_running_server(evolving:
     assert evolving.command("undo_plan", str(plan["id"])).returncode == 1
 
 
+@pytest.mark.long
 def test_a_plan_is_applied_by_its_number_beside_a_running_server(evolving: Server) -> None:
     evolving.start()
     assert evolving.command("load_rows", "weather", str(DATA / "weather.csv"), "--null", "NA").returncode == 0

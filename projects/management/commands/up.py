@@ -15,6 +15,7 @@ from django.db import connections
 
 from projects import jobs, owner, sync
 from projects.errors import StoreHeld
+from projects.management import static_files
 from projects.store.connection import get_store, reset_store
 from schema_registry.errors import SpawnError
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
+        static_files.collect()
         self._first_sync()
         self._first_user()
         self.stdout.flush()
