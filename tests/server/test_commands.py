@@ -155,6 +155,7 @@ def test_a_sync_without_an_ontology_server_says_so_and_fails(flights: Server) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_stranger_who_holds_the_file_is_named(flights: Server) -> None:
     flights.command("migrate", "-v0")
     hold = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)"
@@ -171,6 +172,7 @@ def test_a_stranger_who_holds_the_file_is_named(flights: Server) -> None:
         assert f"pid {stranger.pid}" in done.stderr, done.stderr
 
 
+@pytest.mark.long
 def test_the_tables_go_on_when_the_ontology_server_is_gone(tmp_path: Path) -> None:
     with MockOntology(EXAMPLES) as ontology:
         server = Server(tmp_path, USE_MOCK_ONTO_SERVER="false", ONTO_SERVER_URL=ontology.url, ONTO_SERVER_TIMEOUT="0.5").start()
