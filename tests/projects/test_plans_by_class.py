@@ -8,6 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from projects.store.connection import get_store
+from projects.sync import sync
 from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, everything, outcomes, send, with_column
 from tests.projects.plan_cases import CASES, NAMES, RENAME, THIRD, Case
 from tests.projects.planning import (
@@ -120,6 +121,18 @@ def test_a_new_table_is_made_at_once_and_with_the_shape_that_its_schema_has(onto
     ]
     rules = {kind: names for kind, names in made["rules"] if kind in ("PRIMARY KEY", "UNIQUE")}
     assert (rules, made["rows"], made["comment"]) == ({"PRIMARY KEY": ("id",), "UNIQUE": ("serial",)}, [], [("Wind turbines.",)])
+
+
+def test_a_new_table_is_made_by_the_sql_that_a_dry_run_shows(ontology: Ontology, steward_client: APIClient, tmp_path: Path) -> None:
+    shown = next(one for one in sync(get_store(), actor="steward", dry_run=True).as_json()["tables"] if one["table"] == "turbines")
+    step = shown["plan"]["steps"][0]
+    assert (shown["outcome"], step["change"], step["class"], step["action"]) == ("created", "create_table", "additive", "apply")
+    assert (step["rows_total"], step["rows_in_the_way"], step["sample"]) == (0, 0, [])
+    by_hand = copied(tmp_path / "by_hand.db")
+    assert table_in(by_hand) is None
+    send(steward_client, "post", "/ops/initialize")
+    run_by_hand(by_hand, shown["plan"])
+    assert table_in(by_hand) == live_table()
 
 
 @pytest.mark.parametrize("rows", [(), (FIRST, SECOND)], ids=["empty", "with rows"])
