@@ -82,22 +82,6 @@ def create(store: Store, schema: TableSchema, *, version: int, provenance: str, 
     store.writer.alone(work)
 
 
-def alter(
-    store: Store, base: LiveTable, schema: TableSchema, statements: Sequence[str], *, version: int, provenance: str, actor: str
-) -> None:
-    """Brings the table from `base` to the schema. Raises SchemaMoved where the table has changed since `base` was read.
-
-    The caller holds the table's lock alone.
-    """
-
-    def work(transaction: Transaction) -> None:
-        if store.table(base.name).schema != base.schema:
-            raise SchemaMoved(table=base.name)
-        _change(transaction, schema, statements, version=version, provenance=provenance, actor=actor)
-
-    store.writer.alone(work)
-
-
 def confirm(store: Store, live: LiveTable, *, version: int, provenance: str) -> None:
     """Says that the table's schema, unchanged, is that of another version. Raises SchemaMoved. The caller holds the lock alone."""
 

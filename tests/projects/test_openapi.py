@@ -14,13 +14,14 @@ from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
 from projects.column_documents import column_schema
-from projects.store import books, tables
+from projects.store import books
 from projects.store.connection import Store, get_store, reset_store
 from projects.table_documents import component_names
 from schema_registry.schema import ColumnSchema
 from schema_registry.sources.native import parse_document
 from schema_registry.types import parse_type
 from tests.conftest import client_of, user_with_role
+from tests.projects.altering import alter
 from tests.projects.conftest import WIND_FARM, make_table
 
 EVERY_TYPE = [
@@ -266,9 +267,7 @@ def test_a_schema_change_shows_at_once(viewer_client, projects):
     before = viewer_client.get("/openapi.json")
     live = projects.table("portfolios")
     wider = replace(live.schema, columns=(*live.schema.columns, ColumnSchema(name="region", type=parse_type("VARCHAR").type)))
-    tables.alter(
-        projects, live, wider, ['ALTER TABLE "portfolios" ADD COLUMN "region" VARCHAR'], version=2, provenance="mock", actor="test"
-    )
+    alter(projects, live, wider, ['ALTER TABLE "portfolios" ADD COLUMN "region" VARCHAR'], version=2, provenance="mock", actor="test")
     after = viewer_client.get("/openapi.json", HTTP_IF_NONE_MATCH=before["ETag"])
     assert after.status_code == 200
     assert after.json()["components"]["schemas"]["Portfolios"]["properties"]["region"] == {"type": ["string", "null"]}

@@ -18,12 +18,13 @@ from rest_framework.test import APIClient
 from projects import described
 from projects.errors import SchemaMoved, TableAltered
 from projects.filters import Listing
-from projects.store import books, rows, sql, tables
+from projects.store import books, rows, sql
 from projects.store.books import Alias, LiveTable
 from projects.store.connection import Store
 from projects.store.errors import fitting
 from projects.store.retries import TRIES, steadily
 from schema_registry.schema import TableSchema
+from tests.projects.altering import alter
 from tests.projects.conftest import make_table
 from tests.projects.ontology import send
 
@@ -77,7 +78,7 @@ def move(store: Store, statements: Callable[[TableSchema, str, str], Sequence[st
         live = store.table("turbines")
         old, new = BY_NAME if live.schema.column("power") else reversed(BY_NAME)
         wanted = renamed(live.schema, old, new)
-        tables.alter(store, live, wanted, statements(wanted, old, new), version=live.version + 1, provenance="live", actor="test")
+        alter(store, live, wanted, statements(wanted, old, new), version=live.version + 1, provenance="live", actor="test")
 
 
 @contextmanager

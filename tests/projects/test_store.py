@@ -16,10 +16,11 @@ from projects import rows as service
 from projects.aliases import Names
 from projects.errors import DuplicateKey, RowNotFound, StoreClosed, StoreDamaged, StoreTooNew
 from projects.filters import Listing
-from projects.store import books, rows, tables
+from projects.store import books, rows
 from projects.store.connection import Store, _replay_apart, get_store, reset_store
 from projects.store.locks import FairLock
 from schema_registry.sources.native import parse_document
+from tests.projects.altering import alter
 from tests.projects.conftest import WIND_FARM, make_table, sample
 from tests.projects.test_rows import ODD_TYPES
 
@@ -146,9 +147,7 @@ def test_a_schema_that_moves_under_a_writer_is_asked_anew(projects: Store) -> No
     stale = rows.Create(live.schema, service.new_cells(projects, Names(live), WIND_FARM), "test", 1)
     document = {"name": "projects", "columns": [c.as_json() for c in live.schema.columns]}
     wider = parse_document(document | {"columns": [*document["columns"], {"name": "extra", "type": "INTEGER"}]}, "project_schema")
-    tables.alter(
-        projects, live, wider, ['ALTER TABLE main.projects ADD COLUMN "extra" INTEGER'], version=2, provenance="live", actor="test"
-    )
+    alter(projects, live, wider, ['ALTER TABLE main.projects ADD COLUMN "extra" INTEGER'], version=2, provenance="live", actor="test")
     with pytest.raises(Exception, match="changed meanwhile"):
         projects.writer.write(stale)
     assert '"extra":null' in (create(projects).after or "")
@@ -157,7 +156,7 @@ def test_a_schema_that_moves_under_a_writer_is_asked_anew(projects: Store) -> No
 def test_a_table_that_comes_out_otherwise_is_rolled_back(projects: Store) -> None:
     live = projects.table("portfolios")
     with pytest.raises(Exception, match="did not come out as wanted"):
-        tables.alter(
+        alter(
             projects,
             live,
             live.schema,
