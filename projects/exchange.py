@@ -1,4 +1,4 @@
-"""Bodies in and out: what a request sent, read in pieces, and which format it wants back."""
+"""Answers: which format a request wants, and how rows are handed out in it."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -7,42 +7,22 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from rest_framework.exceptions import NotAcceptable, UnsupportedMediaType
+from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
 from projects.aliases import Used
-from projects.errors import BadRequest, BodyTooLarge
+from projects.bodies import CSV, JSON
+from projects.errors import BadRequest
 from projects.store import sql
-from projects.store.spool import PIECE
 from schema_registry.schema import ColumnSchema
 
 AnAnswer = TypeVar("AnAnswer", bound=HttpResponseBase)
 
-JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+NDJSON = "application/x-ndjson"
 FORMATS = {"json": JSON, "ndjson": NDJSON, "csv": CSV}
-
-
-def pieces(request: HttpRequest) -> Iterator[bytes]:
-    """The body in pieces of at most a MiB; also one that is sent in chunks without a length, which Django does not see."""
-    chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-    source = request.META["wsgi.input"] if chunked else request
-    return iter(lambda: source.read(PIECE), b"")
-
-
-def whole(request: HttpRequest) -> bytes:
-    """The whole body. Raises BodyTooLarge beyond DATA_UPLOAD_MAX_MEMORY_SIZE bytes."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    parts, size = [], 0
-    for piece in pieces(request):
-        parts.append(piece)
-        size += len(piece)
-        if size > limit:
-            raise BodyTooLarge(limit=limit)
-    return b"".join(parts)
 
 
 class AnyFormat(BaseContentNegotiation):
@@ -53,15 +33,6 @@ class AnyFormat(BaseContentNegotiation):
 
     def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None) -> tuple[Any, str]:
         return next(iter(renderers)), JSON
-
-
-def body_format(request: HttpRequest) -> str:
-    """`json` or `csv`, by the Content-Type. Raises UnsupportedMediaType that names what can be sent."""
-    sent = (request.content_type or JSON).lower()
-    for name, kind in (("json", JSON), ("csv", CSV)):
-        if sent == kind:
-            return name
-    raise UnsupportedMediaType(sent, detail=f"Send {JSON} or {CSV}, not {sent}.")
 
 
 def answer_format(request: HttpRequest) -> str:

@@ -13,7 +13,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from projects import exchange, loads, rows, versions
+from projects import bodies, exchange, loads, rows, versions
 from projects.aliases import Names
 from projects.errors import BadRequest
 from projects.filters import parse_listing
@@ -85,11 +85,11 @@ class Rows(_Door):
     def post(self, request: Request, table: str) -> HttpResponse:
         store, plain, actor, version = get_store(), _plain(request), actor_of(request), _version(request)
         nulls, dry_run = _load_options(plain)
-        if exchange.body_format(plain) == "csv":
-            pieces = exchange.pieces(plain)
+        if bodies.body_format(plain) == "csv":
+            pieces = bodies.pieces(plain)
             upload = partial(loads.load_upload, store, table, pieces, nulls=nulls, actor=actor, dry_run=dry_run, version=version)
             return _loaded(upload, dry_run)
-        body = rows.read_json(exchange.whole(plain))
+        body = rows.read_json(bodies.whole(plain))
         if isinstance(body, list) or dry_run:
             many = body if isinstance(body, list) else [body]
             return _loaded(partial(loads.load_array, store, table, many, actor=actor, dry_run=dry_run, version=version), dry_run)
@@ -166,9 +166,9 @@ def _pairs(request: HttpRequest) -> list[tuple[str, str]]:
 
 def _body(request: Request) -> Any:
     plain = _plain(request)
-    if exchange.body_format(plain) != "json":
+    if bodies.body_format(plain) != "json":
         raise BadRequest(detail="One row is sent as application/json.")
-    return rows.read_json(exchange.whole(plain))
+    return rows.read_json(bodies.whole(plain))
 
 
 def _wants_count(request: HttpRequest) -> bool:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from projects.column_documents import Json
-from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT, OPERATORS, TEXT_OPERATORS
+from projects.conditions import OPERATORS, TEXT_OPERATORS
+from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT
 
 SECURITY: list[Json] = [{"bearerAuth": []}, {"cookieAuth": []}]
 

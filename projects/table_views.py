@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import aliases, audit, described, exchange, one_table, plans, rows, serializers, sync, undoing
+from projects import aliases, audit, bodies, described, exchange, one_table, plans, rows, serializers, sync, undoing
 from projects.aliases import Names
 from projects.errors import BadRequest, OutcomeRefused
 from projects.models import Job, Plan
@@ -229,7 +229,7 @@ def _raise_refusal(outcome: Outcome) -> None:
 
 def json_object(request: Request, known: set[str]) -> dict[str, Any]:
     """The body as a JSON object with known names only; no body is an empty one. Raises BadRequest."""
-    sent = exchange.whole(request._request)
+    sent = bodies.whole(request._request)
     body = rows.read_json(sent) if sent.strip() else {}
     if not isinstance(body, dict):
         raise BadRequest(detail="The body is a JSON object.")

@@ -12,6 +12,7 @@ from projects.errors import BadRequest, RowNotFound
 from projects.filters import DEFAULT_LIMIT, Listing
 from projects.store import books, sql
 from projects.store.books import Entry
+from projects.store.conditions import where
 from projects.store.connection import Store, Transaction
 from projects.store.errors import fitting
 from schema_registry.schema import TableSchema
@@ -170,7 +171,7 @@ def page(store: Store, schema: TableSchema, listing: Listing, source: str = "") 
 
 def count(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> int:
     """How many rows meet the list's conditions, whatever its page. Raises as `page`."""
-    conditions = sql.where([sql.compare(c.column, c.operator, c.values) for c in listing.conditions])
+    conditions = where(listing.filter)
     with reader(store, schema) as cursor:
         found = _execute(cursor, f"SELECT count(*) FROM {source or sql.table(schema.name)}{conditions}").fetchone()
     return int(found[0]) if found else 0
@@ -192,7 +193,7 @@ def stream(store: Store, schema: TableSchema, listing: Listing, expression: str,
 
 def select(schema: TableSchema, listing: Listing, expression: str, *, limit: int | None, ordered: bool, source: str = "") -> str:
     """The statement of a list: the rows inside, what is made of them outside, else DuckDB would make it of every row and then sort."""
-    conditions = sql.where([sql.compare(c.column, c.operator, c.values) for c in listing.conditions])
+    conditions = where(listing.filter)
     order = sql.order_by(schema, listing.sort) if ordered else ""
     page = (f" LIMIT {limit}" if limit else "") + (f" OFFSET {listing.offset}" if listing.offset else "")
     return f"SELECT {expression} FROM (SELECT * FROM {source or sql.table(schema.name)}{conditions}{order}{page})"

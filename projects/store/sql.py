@@ -266,44 +266,7 @@ def set_default(schema: TableSchema, column: ColumnSchema) -> str:
     return alter_column(schema, column, "DROP DEFAULT" if column.default is None else f"SET DEFAULT {default_of(column)}")
 
 
-# Conditions on rows.
-
-_SIGNS = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-
-
-def compare(column: ColumnSchema, operator: str, values: Sequence[str]) -> str:
-    """One condition of a list; the values are cells that fit the column."""
-    name = quote(column.name)
-    if operator == "isnull":
-        return f"{name} IS {'' if values[0] == 'true' else 'NOT '}NULL"
-    if operator in ("contains", "icontains", "startswith", "endswith", "regex"):
-        return _text_condition(column, operator, literal(values[0]))
-    given = [value_of(column, literal(v)) for v in values]
-    if operator == "between":
-        return f"{name} BETWEEN {given[0]} AND {given[1]}"
-    if operator in ("in", "nin"):
-        return f"{name} {'NOT ' if operator == 'nin' else ''}IN ({', '.join(given)})"
-    return f"{name} {_SIGNS[operator]} {given[0]}"
-
-
-def _text_condition(column: ColumnSchema, operator: str, value: str) -> str:
-    name = quote(column.name)
-    if column.multivalued:
-        return f"list_contains({name}, {_scalar(column, value)})"
-    match operator:
-        case "icontains":
-            return f"contains(lower({name}), lower({value}))"
-        case "startswith":
-            return f"starts_with({name}, {value})"
-        case "endswith":
-            return f"ends_with({name}, {value})"
-        case "regex":
-            return f"regexp_matches({name}, {value})"
-    return f"contains({name}, {value})"
-
-
-def where(conditions: Sequence[str]) -> str:
-    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+# The order of rows.
 
 
 def order_by(schema: TableSchema, sort: Sequence[tuple[ColumnSchema, bool]]) -> str:
