@@ -90,6 +90,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.QueryTimedOut: Answer(504, "query-timed-out", "The query took too long"),
     # It is not their fault.
     projects.StoreBusy: Answer(503, "store-busy", "The store is busy", retry_after=1),
+    projects.TooManyStreams: Answer(503, "too-many-streams", "Too many streams", retry_after=2),
     projects.StoreClosed: Answer(503, "store-closed", "The store is closing", retry_after=5),
     projects.StoreHeld: Answer(503, "store-held", "Another process holds the store", retry_after=10),
     projects.StoreDamaged: Answer(503, "store-damaged", "The store cannot be opened", retry_after=60),

@@ -145,6 +145,10 @@ class StoreBusy(ProjectsError):
     """The store is busy; try again in a moment."""
 
 
+class TooManyStreams(ProjectsError):
+    """Too many downloads, uploads and event streams are under way; try again in a moment."""
+
+
 class StoreClosed(ProjectsError):
     """The store is closing; try again in a moment."""
 
