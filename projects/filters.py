@@ -20,7 +20,7 @@ Reader = Callable[[str], Any]  # reads a parameter's text; raises Refused
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list as it was asked for. `limit` is None where none was given."""
+    """A list as it was asked for. `limit` is None where none was given; `after` is the place that its `cursor` means."""
 
     filter: AllOf = AllOf()  # noqa: RUF009 - It is frozen.
     sort: tuple[tuple[ColumnSchema, bool], ...] = ()
@@ -28,6 +28,7 @@ class Listing:
     limit: int | None = None
     offset: int = 0
     cursor: str = ""
+    after: tuple[str | None, ...] = ()
 
 
 def parse_listing(names: Names, parameters: Iterable[tuple[str, str]]) -> Listing:

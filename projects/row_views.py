@@ -14,13 +14,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from projects import bodies, exchange, loads, rows, versions
-from projects.aliases import Names
 from projects.errors import BadRequest
-from projects.filters import parse_listing
+from projects.list_answers import listed
 from projects.store import rows as stored
 from projects.store.books import LiveTable
 from projects.store.bulk import Loaded
-from projects.store.connection import Store, get_store
+from projects.store.connection import get_store
 from projects.store.retries import steadily
 from schema_registry import rights
 from schema_registry.rights import HasRight
@@ -80,7 +79,7 @@ class Rows(_Door):
 
     def get(self, request: Request, table: str) -> HttpResponseBase:
         store, plain, version = get_store(), _plain(request), _version(request)
-        return steadily(store, table, lambda live: _listed(store, versions.names(live, table, version, reads=True), plain))
+        return steadily(store, table, lambda live: listed(store, versions.names(live, table, version, reads=True), plain))
 
     def post(self, request: Request, table: str) -> HttpResponse:
         store, plain, actor, version = get_store(), _plain(request), actor_of(request), _version(request)
@@ -124,23 +123,6 @@ class Row(_Door):
         return exchange.telling(HttpResponse(status=204), written.used)
 
 
-def _listed(store: Store, names: Names, request: HttpRequest) -> HttpResponseBase:
-    """The rows that the address asks for, in the format that it asks for. Raises SchemaMoved."""
-    schema, form = names.schema, exchange.answer_format(request)
-    listing = parse_listing(names, _pairs(request))
-    total = stored.count(store, schema, listing, names.source) if _wants_count(request) else None
-    answer: HttpResponseBase
-    if form == "json":
-        answer = exchange.json_answer(exchange.json_array(stored.page(store, schema, listing, names.source)))
-    else:
-        lines = exchange.line_format(form, listing.fields or schema.columns)
-        answer = exchange.streamed(stored.stream(store, schema, listing, lines.expression, source=names.source), lines)
-    if total is not None:
-        answer["X-Total-Count"] = str(total)
-        answer["Preference-Applied"] = "count=exact"
-    return exchange.telling(answer, names.used)
-
-
 def _row_answer(written: rows.Written, status: int = 200) -> HttpResponse:
     return exchange.telling(exchange.json_answer(written.row, status=status), written.used)
 
@@ -160,19 +142,11 @@ def _version(request: Request) -> int | None:
     return int(asked)
 
 
-def _pairs(request: HttpRequest) -> list[tuple[str, str]]:
-    return [(name, value) for name, values in request.GET.lists() for value in values]
-
-
 def _body(request: Request) -> Any:
     plain = _plain(request)
     if bodies.body_format(plain) != "json":
         raise BadRequest(detail="One row is sent as application/json.")
     return rows.read_json(bodies.whole(plain))
-
-
-def _wants_count(request: HttpRequest) -> bool:
-    return "count=exact" in request.headers.get("Prefer", "").replace(" ", "").lower()
 
 
 def _loaded(load: Callable[[], Loaded], dry_run: bool) -> HttpResponse:

@@ -44,6 +44,12 @@ class Shape:
         return f"(SELECT {', '.join(values)} FROM {sql.table(self.live.name)})"
 
     @property
+    def read(self) -> TableSchema:
+        """The version's columns, of which those that may be null now are not required."""
+        required = {name: origin.required for name, origin in self.origins.items()}
+        return replace(self.schema, columns=tuple(replace(c, required=c.required and required[c.name]) for c in self.schema.columns))
+
+    @property
     def written(self) -> TableSchema:
         """The version's columns by their names, each with the live one's type and rules."""
         return replace(self.schema, columns=tuple(replace(self.origins[c.name], name=c.name) for c in self.schema.columns))
@@ -101,7 +107,7 @@ class _InVersion(Names):
     def __init__(self, live: LiveTable, asked: str, shape: Shape, *, writes: bool) -> None:
         super().__init__(live, asked)
         self._shape, self.aliases = shape, ()
-        self.schema, self.source = (shape.written, "") if writes else (shape.schema, shape.source)
+        self.schema, self.source = (shape.written, "") if writes else (shape.read, shape.source)
 
     def stored_column(self, column: ColumnSchema) -> ColumnSchema:
         return self._shape.origins[column.name]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import duckdb
 from django.conf import settings
@@ -71,6 +72,8 @@ class Store:
         self._closed = False
         self._catalogue: dict[str, LiveTable] = {}
         self._seq = 0
+        self._opened = ""
+        self._changed: dict[str, int] = {}
         self.writer = Writer(self)
         self.locks = TableLocks()
         self.generation = 0  # grows whenever the set of tables or a schema changes
@@ -117,6 +120,7 @@ class Store:
                 connection.close()
                 raise
         self.generation += 1
+        self._opened, self._changed = uuid4().hex, {}
         return connection
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
@@ -227,6 +231,11 @@ class Store:
         self.connection()
         return name.casefold() in self._catalogue
 
+    def mark_of(self, table: str) -> str:
+        """A text that is another one after every commit that changed the table's rows or any schema, and after each opening of the file."""
+        self.connection()
+        return f"{self._opened}.{self.generation}.{self._changed.get(table.casefold(), 0)}"
+
     def is_live(self, table: LiveTable) -> bool:
         """Whether the table is still the one that it was, once a commit under way is through: DuckDB shows it sooner than `table` does."""
         with self._committing:
@@ -271,6 +280,7 @@ class Store:
             transaction.cursor.commit()
             transaction.committed = True
             self._seq = seq
+            self._changed |= dict.fromkeys((entry.table.casefold() for entry in transaction.entries), seq)
             if transaction.changes_catalogue:
                 self._reload(transaction.cursor)
 

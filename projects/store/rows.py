@@ -4,24 +4,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
-from projects.errors import BadRequest, RowNotFound
-from projects.filters import DEFAULT_LIMIT, Listing
+from projects.errors import RowNotFound
 from projects.store import books, sql
 from projects.store.books import Entry
-from projects.store.conditions import where
 from projects.store.connection import Store, Transaction
 from projects.store.errors import fitting
 from schema_registry.schema import TableSchema
 
 Key = tuple[str, ...]  # a row's key as cells, in the order of the key's columns
 Cells = Mapping[str, str | None]  # a row by column name
-
-
-CHUNK = 20_000  # rows fetched at a time when a whole result streams
 
 
 def key_text(key: Sequence[str]) -> str:
@@ -157,51 +151,3 @@ def get(store: Store, schema: TableSchema, key: Key, source: str = "") -> str:
         raise RowNotFound(table=schema.name, key=key_text(key))
     store.stats.rows_read += 1
     return row
-
-
-def page(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> list[str]:
-    """One page as JSON texts, in the order asked for, else in the key's. Raises BadRequest, SchemaMoved."""
-    expression = sql.row_json(listing.fields or schema.columns)
-    statement = select(schema, listing, expression, limit=listing.limit or DEFAULT_LIMIT, ordered=True, source=source)
-    with reader(store, schema) as cursor:
-        rows = [row for (row,) in _execute(cursor, statement).fetchall()]
-    store.stats.rows_read += len(rows)
-    return rows
-
-
-def count(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> int:
-    """How many rows meet the list's conditions, whatever its page. Raises as `page`."""
-    conditions = where(listing.filter)
-    with reader(store, schema) as cursor:
-        found = _execute(cursor, f"SELECT count(*) FROM {source or sql.table(schema.name)}{conditions}").fetchone()
-    return int(found[0]) if found else 0
-
-
-def stream(store: Store, schema: TableSchema, listing: Listing, expression: str, *, source: str = "") -> Iterator[list[str]]:
-    """The whole result in chunks of text, or one page where the list has a limit; sorted only where that is asked for.
-
-    Raises as `page`, at the first chunk.
-    """
-    ordered = bool(listing.sort or listing.limit or listing.offset)
-    statement = select(schema, listing, expression, limit=listing.limit, ordered=ordered, source=source)
-    with reader(store, schema) as cursor:
-        _execute(cursor, statement)
-        while chunk := cursor.fetchmany(CHUNK):
-            store.stats.rows_read += len(chunk)
-            yield [row for (row,) in chunk]
-
-
-def select(schema: TableSchema, listing: Listing, expression: str, *, limit: int | None, ordered: bool, source: str = "") -> str:
-    """The statement of a list: the rows inside, what is made of them outside, else DuckDB would make it of every row and then sort."""
-    conditions = where(listing.filter)
-    order = sql.order_by(schema, listing.sort) if ordered else ""
-    page = (f" LIMIT {limit}" if limit else "") + (f" OFFSET {listing.offset}" if listing.offset else "")
-    return f"SELECT {expression} FROM (SELECT * FROM {source or sql.table(schema.name)}{conditions}{order}{page})"
-
-
-def _execute(cursor: duckdb.DuckDBPyConnection, statement: str) -> Any:
-    """A regular expression that RE2 refuses is the one thing in a checked list that can fail for its caller's sake."""
-    try:
-        return cursor.execute(statement)
-    except duckdb.InvalidInputException as error:
-        raise BadRequest(detail=f"The regular expression cannot be used: {str(error).partition(': ')[2]}.") from error

@@ -264,14 +264,3 @@ def alter_column(schema: TableSchema, column: ColumnSchema, action: str) -> str:
 
 def set_default(schema: TableSchema, column: ColumnSchema) -> str:
     return alter_column(schema, column, "DROP DEFAULT" if column.default is None else f"SET DEFAULT {default_of(column)}")
-
-
-# The order of rows.
-
-
-def order_by(schema: TableSchema, sort: Sequence[tuple[ColumnSchema, bool]]) -> str:
-    """Nulls last whichever way a column runs; the key decides between equals."""
-    sorted_by = {c.name for c, _ in sort}
-    terms = [f"{quote(c.name)} {'DESC' if descending else 'ASC'} NULLS LAST" for c, descending in sort]
-    terms += [quote(c.name) for c in schema.key_columns if c.name not in sorted_by]
-    return f" ORDER BY {', '.join(terms)}"

@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from projects import described
 from projects.errors import SchemaMoved, TableAltered
 from projects.filters import Listing
-from projects.store import books, rows, sql
+from projects.store import books, lists, rows, sql
 from projects.store.books import Alias, LiveTable
 from projects.store.connection import Store
 from projects.store.errors import fitting
@@ -155,11 +155,11 @@ def test_what_was_read_for_another_schema_says_that_the_table_moved(turbines: AP
     before = store.table("turbines").schema
     move(store)
     with pytest.raises(SchemaMoved):
-        rows.page(store, before, Listing())
+        lists.page(store, before, Listing())
     with pytest.raises(SchemaMoved):
         rows.get(store, before, ("7",))
     with pytest.raises(SchemaMoved):
-        next(rows.stream(store, before, Listing(), sql.row_json(before.columns)))
+        next(lists.stream(store, before, Listing(), sql.row_json(before.columns)))
 
 
 def first_row(store: Store, live: LiveTable) -> str:
@@ -330,7 +330,7 @@ def test_rows_of_other_tables_in_the_group_are_written_all_the_same(turbines: AP
     go_on.set()
     outcomes = [future.exception(timeout=10) for future in futures]
     assert [type(outcome) for outcome in outcomes] == [type(None)] * 3 + [SchemaMoved] + [type(None)] * 5
-    assert rows.count(store, site.schema, Listing()) == 8
+    assert lists.count(store, site.schema, Listing()) == 8
 
 
 def test_the_list_of_tables_leaves_out_one_that_was_dropped_meanwhile(turbines: APIClient, store: Store) -> None:

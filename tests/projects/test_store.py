@@ -16,7 +16,7 @@ from projects import rows as service
 from projects.aliases import Names
 from projects.errors import DuplicateKey, RowNotFound, StoreClosed, StoreDamaged, StoreTooNew
 from projects.filters import Listing
-from projects.store import books, rows
+from projects.store import books, lists, rows
 from projects.store.connection import Store, _replay_apart, get_store, reset_store
 from projects.store.locks import FairLock
 from schema_registry.sources.native import parse_document
@@ -41,7 +41,7 @@ def test_sixty_four_creators_at_once_lose_nothing(projects: Store) -> None:
     with ThreadPoolExecutor(64) as pool:
         entries = list(pool.map(lambda n: create(projects, project_name=str(n)), range(640)))
     assert len({e.key for e in entries}) == 640
-    assert rows.count(projects, projects.table("projects").schema, Listing()) == 640
+    assert lists.count(projects, projects.table("projects").schema, Listing()) == 640
     assert [seq for seq, _, _ in feed(projects)] == list(range(1, 644))
     assert projects.stats.groups < 643
 
@@ -61,7 +61,7 @@ def test_a_bad_row_in_a_group_fails_alone(projects: Store) -> None:
     with ThreadPoolExecutor(32) as pool:
         outcomes = list(pool.map(attempt, range(32)))
     assert sum(isinstance(o, DuplicateKey) for o in outcomes) == 4
-    assert rows.count(projects, projects.table("projects").schema, Listing()) == 29
+    assert lists.count(projects, projects.table("projects").schema, Listing()) == 29
     assert [seq for seq, _, _ in feed(projects)] == list(range(1, 33))
 
 
@@ -137,7 +137,7 @@ def test_rows_and_tables_are_there_after_the_file_was_closed_and_opened(projects
     store = get_store()
     schema = store.table("projects").schema
     assert schema == sample("project_schema")
-    assert rows.page(store, schema, Listing()) == [row]
+    assert lists.page(store, schema, Listing()).rows == [row]
     with pytest.raises(StoreClosed):
         projects.connection()
 
@@ -338,7 +338,7 @@ def test_hostile_table_names_are_refused(store: Store, name: str) -> None:
 def test_odd_table_names_are_quoted(store: Store, name: str) -> None:
     make_table(name, [{"name": "id", "type": "INTEGER", "required": True}])
     service.create(store, name.upper(), {"id": 1}, actor="test")
-    assert rows.page(store, store.table(name).schema, Listing()) == ['{"id":1}']
+    assert lists.page(store, store.table(name).schema, Listing()).rows == ['{"id":1}']
 
 
 def test_a_few_rows_and_many_are_stored_alike(store: Store) -> None:

@@ -1,0 +1,80 @@
+"""A list of rows as an answer: what the address asks for, in the format that it asks for, and where it goes on."""
+
+from hashlib import sha256
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+
+from projects import cursors, exchange
+from projects.aliases import Names
+from projects.filters import DEFAULT_LIMIT, Listing, parse_listing
+from projects.store import lists
+from projects.store.connection import Store
+
+VARIES = ("Accept", "Prefer", "Authorization", "Cookie")
+
+
+def listed(store: Store, names: Names, request: HttpRequest) -> HttpResponseBase:
+    """The rows that the address asks for, or 304 where the client has them already. Raises BadRequest, SchemaMoved."""
+    form = exchange.answer_format(request)
+    listing = cursors.opened(names, parse_listing(names, pairs_of(request)))
+    etag = _etag(store, names, request, form)  # Made before the rows are read: what is kept under it is never older than it.
+    answer = HttpResponseNotModified() if _has(request, etag) else _rows(store, names, listing, request, form)
+    answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"
+    patch_vary_headers(answer, VARIES)
+    return exchange.telling(answer, names.used)
+
+
+def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
+    """The parameters of the address, in their order."""
+    return [(name, value) for name, values in request.GET.lists() for value in values]
+
+
+def wants_count(request: HttpRequest) -> bool:
+    """Whether the client prefers the exact count too (RFC 7240)."""
+    return "count=exact" in request.headers.get("Prefer", "").replace(" ", "").lower()
+
+
+def _rows(store: Store, names: Names, listing: Listing, request: HttpRequest, form: str) -> HttpResponseBase:
+    total = lists.count(store, names.schema, listing, names.source) if wants_count(request) else None
+    answer: HttpResponseBase
+    if form == "json":
+        answer = _page(store, names, listing, request)
+    else:
+        lines = exchange.line_format(form, listing.fields or names.schema.columns)
+        answer = exchange.streamed(lists.stream(store, names.schema, listing, lines.expression, source=names.source), lines)
+    if total is not None:
+        answer["X-Total-Count"] = str(total)
+        answer["Preference-Applied"] = "count=exact"
+    return answer
+
+
+def _page(store: Store, names: Names, listing: Listing, request: HttpRequest) -> HttpResponse:
+    page = lists.page(store, names.schema, listing, names.source)
+    answer = exchange.json_answer(exchange.json_array(page.rows))
+    if page.end is not None:
+        answer["Link"] = f'<{_next(request, names, listing, page.end)}>; rel="next"'
+    return answer
+
+
+def _next(request: HttpRequest, names: Names, listing: Listing, end: tuple[str | None, ...]) -> str:
+    """The address of the next page. One whose cursor would be too long for an address goes on by offset."""
+    kept = [(name, value) for name, value in pairs_of(request) if name not in ("cursor", "offset")]
+    if cursor := cursors.sealed(names, listing, end):
+        return f"{request.path}?{urlencode([*kept, ('cursor', cursor)])}"
+    return f"{request.path}?{urlencode([*kept, ('offset', str(listing.offset + (listing.limit or DEFAULT_LIMIT)))])}"
+
+
+def _etag(store: Store, names: Names, request: HttpRequest, form: str) -> str:
+    """Weak: two answers under it have the same rows, if not byte for byte in the same order."""
+    asked = (request.get_full_path(), form, wants_count(request), request.headers.get("Schema-Version"), names.schema.fingerprint)
+    return f'W/"{sha256(repr((store.mark_of(names.live.name), *asked)).encode()).hexdigest()[:32]}"'
+
+
+def _has(request: HttpRequest, etag: str) -> bool:
+    """Whether the client has the answer with the tag (RFC 9110, 13.1.2)."""
+    given = parse_etags(request.headers.get("If-None-Match", ""))
+    return "*" in given or etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in given)

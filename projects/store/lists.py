@@ -1,0 +1,116 @@
+"""Lists of rows: a page, a count, a whole result as a stream. `source` is a relation that has the rows as the schema says, where
+that is not the table itself."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from projects.errors import BadRequest
+from projects.filters import DEFAULT_LIMIT, Listing
+from projects.store import sql
+from projects.store.conditions import holds, where
+from projects.store.connection import Store
+from projects.store.ordering import Place, after, order_by, place
+from projects.store.rows import reader
+from schema_registry.schema import TableSchema
+
+CHUNK = 20_000  # rows fetched at a time when a whole result streams
+LARGE = 50_000  # rows from which it pays to sort the rows' numbers alone, and to fetch the columns of one page afterwards
+REMEMBERED = 60.0  # seconds for which a table's size is not asked again
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows as JSON texts, and the place of the last one where more come after it."""
+
+    rows: list[str]
+    end: Place | None
+
+
+def page(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> Page:
+    """One page, in the order asked for, else in the key's. Raises BadRequest, SchemaMoved."""
+    limit = listing.limit or DEFAULT_LIMIT
+    expression = f"{sql.row_json(listing.fields or schema.columns)}, {place(schema, listing.sort)}"
+    with reader(store, schema) as cursor:
+        is_large = not source and _is_large(store, cursor, schema)
+        statement = select(schema, listing, expression, limit=limit + 1, ordered=True, source=source, is_large=is_large)
+        found = execute(cursor, statement).fetchall()
+    rows = [row for row, _ in found[:limit]]
+    store.stats.rows_read += len(rows)
+    return Page(rows, tuple(found[limit - 1][1]) if len(found) > limit else None)
+
+
+def count(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> int:
+    """How many rows meet the list's conditions, whatever its page. Raises as `page`."""
+    with reader(store, schema) as cursor:
+        found = execute(cursor, f"SELECT count(*) FROM {source or sql.table(schema.name)}{where(listing.filter)}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def stream(store: Store, schema: TableSchema, listing: Listing, expression: str, *, source: str = "") -> Iterator[list[str]]:
+    """The whole result in chunks of text, or one page where the list has a limit; sorted only where that is asked for.
+
+    Raises as `page`, at the first chunk.
+    """
+    ordered = bool(listing.sort or listing.limit or listing.offset or listing.after)
+    statement = select(schema, listing, expression, limit=listing.limit, ordered=ordered, source=source)
+    with reader(store, schema) as cursor:
+        execute(cursor, statement)
+        while chunk := cursor.fetchmany(CHUNK):
+            store.stats.rows_read += len(chunk)
+            yield [row for (row,) in chunk]
+
+
+def select(
+    schema: TableSchema,
+    listing: Listing,
+    expression: str,
+    *,
+    limit: int | None,
+    ordered: bool,
+    source: str = "",
+    is_large: bool = False,
+) -> str:
+    """The statement of a list: the rows inside, what is made of them outside, else DuckDB would make it of every row and then sort.
+
+    Of an `is_large` table the rows of the page are found by their numbers first, which leaves most columns unread.
+    """
+    relation, order = source or sql.table(schema.name), order_by(schema, listing.sort) if ordered else ""
+    page = (f" LIMIT {limit}" if limit else "") + (f" OFFSET {listing.offset}" if listing.offset else "")
+    rows = f"FROM {relation}{_chosen(schema, listing)}{order}{page}"
+    if is_large and limit and schema.column("rowid") is None:
+        return f"SELECT {expression} FROM (SELECT * FROM {relation} WHERE rowid IN (SELECT rowid {rows}){order})"
+    return f"SELECT {expression} FROM (SELECT * {rows})"
+
+
+def _chosen(schema: TableSchema, listing: Listing) -> str:
+    """The clause that leaves the rows of the list, from its place on."""
+    if not listing.after:
+        return where(listing.filter)
+    return f" WHERE ({holds(listing.filter)}) AND {after(schema, listing.sort, listing.after)}"
+
+
+_sizes: dict[tuple[int, int, str], tuple[float, bool]] = {}  # by store, its generation and the table: until when, and whether it is large
+
+
+def _is_large(store: Store, cursor: duckdb.DuckDBPyConnection, schema: TableSchema) -> bool:
+    key, now = (id(store), store.generation, schema.name), time.monotonic()
+    until, is_large = _sizes.get(key, (0.0, False))
+    if now > until:
+        counted = cursor.execute(f"SELECT count(*) FROM {sql.table(schema.name)}").fetchall()[0][0]
+        is_large = counted > LARGE
+        if len(_sizes) > 10_000:
+            _sizes.clear()
+        _sizes[key] = (now + REMEMBERED, is_large)
+    return is_large
+
+
+def execute(cursor: duckdb.DuckDBPyConnection, statement: str) -> Any:
+    """A regular expression that RE2 refuses is the one thing in a checked list that can fail for its caller's sake."""
+    try:
+        return cursor.execute(statement)
+    except duckdb.InvalidInputException as error:
+        raise BadRequest(detail=f"The regular expression cannot be used: {str(error).partition(': ')[2]}.") from error

@@ -1,0 +1,85 @@
+"""The order of a list's rows, and the rows that come after a place in it.
+
+A place is the values of the sorted columns and of the key in one row, so it stays what it is while other rows come and go; a row's
+number in the file does not, for DuckDB moves rows when it folds deleted ones away.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from projects.store.sql import cell_of, literal, quote, value_of
+from schema_registry.schema import ColumnSchema, TableSchema
+
+Sort = Sequence[tuple[ColumnSchema, bool]]  # columns, each with whether it runs down
+Place = tuple[str | None, ...]  # a value as text, or None for null, for each term of an order
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One column of an order."""
+
+    column: ColumnSchema
+    descending: bool
+
+    @property
+    def name(self) -> str:
+        return quote(self.column.name)
+
+    @property
+    def sql(self) -> str:
+        """Nulls last whichever way the column runs."""
+        return f"{self.name} {'DESC' if self.descending else 'ASC'}{'' if self.column.required else ' NULLS LAST'}"
+
+    @property
+    def text(self) -> str:
+        """The column's value as `value` takes it back; infinities and NaN, which no cell has, keep their order."""
+        return f"{self.name}::VARCHAR" if self._is_float else cell_of(self.column, self.name)
+
+    def value(self, text: str) -> str:
+        return f"{literal(text)}::{self.column.type}" if self._is_float else value_of(self.column, literal(text))
+
+    @property
+    def _is_float(self) -> bool:
+        return self.column.type.base in ("FLOAT", "DOUBLE") and not self.column.multivalued
+
+
+def terms(schema: TableSchema, sort: Sort) -> tuple[Term, ...]:
+    """The order that a sort asks for; the key decides between equals."""
+    sorted_by = {c.name for c, _ in sort}
+    return (*(Term(c, down) for c, down in sort), *(Term(c, False) for c in schema.key_columns if c.name not in sorted_by))
+
+
+def order_by(schema: TableSchema, sort: Sort) -> str:
+    return f" ORDER BY {', '.join(term.sql for term in terms(schema, sort))}"
+
+
+def place(schema: TableSchema, sort: Sort) -> str:
+    """An expression that is a row's place, as a list of texts."""
+    return f"[{', '.join(term.text for term in terms(schema, sort))}]"
+
+
+def after(schema: TableSchema, sort: Sort, place: Place) -> str:
+    """The condition that a row comes after the place."""
+    order = terms(schema, sort)
+    return _after(list(zip(order, place, strict=True)))
+
+
+def _after(pairs: list[tuple[Term, str | None]]) -> str:
+    """After it by the first column, or level with it there and after it by the others."""
+    (term, text), others = pairs[0], pairs[1:]
+    level = f"{term.name} IS NULL" if text is None else f"{term.name} = {term.value(text)}"
+    further = " OR ".join(_further(term, text))
+    if not others:
+        return f"({further or 'false'})"
+    rest = f"{level} AND {_after(others)}"
+    if text is not None and term.column.required:  # Said first by itself, it lets DuckDB pass by whole blocks of rows.
+        return f"({term.name} {'<=' if term.descending else '>='} {term.value(text)} AND ({further} OR {rest}))"
+    return f"({' OR '.join(filter(None, (further, rest)))})"
+
+
+def _further(term: Term, text: str | None) -> Iterator[str]:
+    """Nothing comes after a null but a null."""
+    if text is not None:
+        yield f"{term.name} {'<' if term.descending else '>'} {term.value(text)}"
+        if not term.column.required:
+            yield f"{term.name} IS NULL"
