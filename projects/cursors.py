@@ -40,5 +40,5 @@ def _list_of(names: Names, listing: Listing) -> str:
     """What the cursor is bound to, in a few characters."""
     live = names.live
     parts: list[Any] = [live.name, live.version, live.schema.fingerprint, names.schema.fingerprint]
-    parts += [holds(listing.filter), order_by(names.schema, listing.sort)]
+    parts += [names.source, holds(listing.filter), order_by(names.schema, listing.sort)]
     return sha256(repr(parts).encode()).hexdigest()[:16]

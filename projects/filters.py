@@ -41,7 +41,7 @@ def parse_listing(names: Names, parameters: Iterable[tuple[str, str]]) -> Listin
         "fields": lambda text: _fields(names, text),
         "limit": lambda text: whole(text, 1, LARGEST_LIMIT),
         "offset": lambda text: whole(text, 0, 2**62),
-        "cursor": _cursor,
+        "cursor": cursor_of,
         "format": lambda text: text,  # exchange.py has read it.
     }
     filter_, given = read_address(names, parameters, readers)
@@ -113,7 +113,8 @@ def _column(names: Names, name: str) -> ColumnSchema:
     raise Refused(f"names {name!r}, which is no column of {names.live.name}; {columns_of(names)}")
 
 
-def _cursor(text: str) -> str:
+def cursor_of(text: str) -> str:
+    """A cursor, unopened. Raises Refused."""
     if not text:
         raise Refused("is empty; the first page has none")
     return text

@@ -9,6 +9,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
 from projects import cursors, exchange
+from projects.aggregates import parse_groups
 from projects.aliases import Names
 from projects.filters import DEFAULT_LIMIT, Listing, parse_listing
 from projects.store import lists
@@ -19,8 +20,18 @@ VARIES = ("Accept", "Prefer", "Authorization", "Cookie")
 
 def listed(store: Store, names: Names, request: HttpRequest) -> HttpResponseBase:
     """The rows that the address asks for, or 304 where the client has them already. Raises BadRequest, SchemaMoved."""
+    return answered(store, names, parse_listing(names, pairs_of(request)), request)
+
+
+def aggregated(store: Store, names: Names, request: HttpRequest) -> HttpResponseBase:
+    """As `listed`, of the groups that the address asks for."""
+    return answered(store, *parse_groups(names, pairs_of(request)), request)
+
+
+def answered(store: Store, names: Names, listing: Listing, request: HttpRequest) -> HttpResponseBase:
+    """A list that was understood, as an answer."""
     form = exchange.answer_format(request)
-    listing = cursors.opened(names, parse_listing(names, pairs_of(request)))
+    listing = cursors.opened(names, listing)
     etag = _etag(store, names, request, form)  # Made before the rows are read: what is kept under it is never older than it.
     answer = HttpResponseNotModified() if _has(request, etag) else _rows(store, names, listing, request, form)
     answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"

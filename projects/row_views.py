@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from projects import bodies, exchange, loads, rows, versions
 from projects.errors import BadRequest
-from projects.list_answers import listed
+from projects.list_answers import aggregated, listed
 from projects.store import rows as stored
 from projects.store.books import LiveTable
 from projects.store.bulk import Loaded
@@ -96,6 +96,15 @@ class Rows(_Door):
         answer, entry = _row_answer(written, status=201), written.entry
         answer["Location"] = f"/ops/{quote(entry.table)}/{quote(entry.key or '', safe=',~')}"
         return answer
+
+
+@extend_schema(exclude=True)
+class Aggregate(_Door):
+    """Groups of a table's rows."""
+
+    def get(self, request: Request, table: str) -> HttpResponseBase:
+        store, plain, version = get_store(), _plain(request), _version(request)
+        return steadily(store, table, lambda live: aggregated(store, versions.names(live, table, version, reads=True), plain))
 
 
 @extend_schema(exclude=True)

@@ -14,6 +14,7 @@ urlpatterns = [
     path("ops/jobs/<uuid:job>", sync_views.OneJob.as_view()),
     path("ops/<str:table>", row_views.Rows.as_view()),
     path("ops/<str:table>/schema", TableJsonSchema.as_view()),
+    path("ops/<str:table>/aggregate", row_views.Aggregate.as_view()),
     path("ops/<str:table>/<str:key>", row_views.Row.as_view()),
     path("admin/plans", plan_views.Plans.as_view()),
     path("admin/plans/apply", plan_views.ApplyPlans.as_view()),

@@ -109,8 +109,10 @@ def _is_large(store: Store, cursor: duckdb.DuckDBPyConnection, schema: TableSche
 
 
 def execute(cursor: duckdb.DuckDBPyConnection, statement: str) -> Any:
-    """A regular expression that RE2 refuses is the one thing in a checked list that can fail for its caller's sake."""
+    """Two things of a checked list can fail for its caller's sake: a regular expression that RE2 refuses, and a sum without end."""
     try:
         return cursor.execute(statement)
+    except duckdb.OutOfRangeException as error:
+        raise BadRequest(detail="A sum has more digits than there are; ask for avg, or filter the rows.") from error
     except duckdb.InvalidInputException as error:
         raise BadRequest(detail=f"The regular expression cannot be used: {str(error).partition(': ')[2]}.") from error

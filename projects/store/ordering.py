@@ -50,7 +50,9 @@ def terms(schema: TableSchema, sort: Sort) -> tuple[Term, ...]:
 
 
 def order_by(schema: TableSchema, sort: Sort) -> str:
-    return f" ORDER BY {', '.join(term.sql for term in terms(schema, sort))}"
+    """The clause, with a space before it; nothing where there is neither a sort nor a key."""
+    order = ", ".join(term.sql for term in terms(schema, sort))
+    return f" ORDER BY {order}" if order else ""
 
 
 def place(schema: TableSchema, sort: Sort) -> str:
