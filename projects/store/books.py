@@ -82,6 +82,21 @@ class Entry:
     schema_version: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRelation:
+    """Entries of the change feed that stand in a relation, such as a temporary table of the transaction's own cursor.
+
+    `source` is SQL after FROM; it has the columns `key`, `before` and `after` as texts and is read in its own order.
+    """
+
+    source: str
+    table: str
+    op: str
+    actor: str
+    job: str | None = None
+    schema_version: int | None = None
+
+
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Brings the books to this version's format. Raises StoreTooNew where a newer one wrote them."""
     found = _format(connection)
@@ -203,6 +218,18 @@ def write_entries(cursor: duckdb.DuckDBPyConnection, entries: Sequence[Entry], *
     else:
         cursor.execute(_WRITE, [json.dumps(rows)])
     return after + len(entries)
+
+
+def write_relation(cursor: duckdb.DuckDBPyConnection, entries: EntryRelation, *, after: int, at: datetime) -> int:
+    """Numbers and writes what stands in a relation, in one statement; gives the last number."""
+    moment = literal(at.strftime("%Y-%m-%d %H:%M:%S.%f"))
+    texts = ", ".join(literal(text) for text in (entries.table, entries.op, entries.actor, entries.job))
+    version = "NULL" if entries.schema_version is None else str(entries.schema_version)
+    statement = (
+        f"INSERT INTO {BOOKS}.changes (seq, changed_at, table_name, op, actor, job, key, before, after, schema_version) "
+        f"SELECT {after} + row_number() OVER (), {moment}::TIMESTAMP, {texts}, key, before, after, {version} FROM {entries.source}"
+    )
+    return after + int(cursor.execute(statement).fetchall()[0][0])
 
 
 def _as_cells(entry: Entry, seq: int, moment: str) -> dict[str, str | None]:

@@ -19,7 +19,7 @@ from django.conf import settings
 
 from projects.errors import StoreClosed, StoreDamaged, TableNotFound
 from projects.store import books
-from projects.store.books import Entry, LiveTable
+from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import translated
 from projects.store.locks import TableLocks
 from projects.store.sql import literal
@@ -46,10 +46,14 @@ class Stats:
 
 @dataclass(slots=True)
 class Transaction:
-    """An open write transaction: its cursor, and the feed's entries that are numbered and written at the commit."""
+    """An open write transaction: its cursor, and the feed's entries that are numbered and written at the commit.
+
+    Where many rows change their entries stand in relations, which are numbered after the single ones.
+    """
 
     cursor: duckdb.DuckDBPyConnection
     entries: list[Entry] = field(default_factory=list)
+    entry_relations: list[EntryRelation] = field(default_factory=list)
     changes_catalogue: bool = False
     committed: bool = False
 
@@ -272,17 +276,24 @@ class Store:
         if transaction.committed:
             return
         with self._committing:
-            seq = self._seq
-            if transaction.entries:
-                seq = books.write_entries(transaction.cursor, transaction.entries, after=seq, at=datetime.now(UTC))
-                if seq // 1000 > self._seq // 1000:
-                    books.forget_entries(transaction.cursor, up_to=seq - settings.CHANGES_KEEP)
+            seq = self._number(transaction)
             transaction.cursor.commit()
             transaction.committed = True
             self._seq = seq
             self._changed |= dict.fromkeys((entry.table.casefold() for entry in transaction.entries), seq)
             if transaction.changes_catalogue:
                 self._reload(transaction.cursor)
+
+    def _number(self, transaction: Transaction) -> int:
+        """Writes the transaction's entries with their numbers, and forgets the oldest of all; gives the last number."""
+        seq, now = self._seq, datetime.now(UTC)
+        if transaction.entries:
+            seq = books.write_entries(transaction.cursor, transaction.entries, after=seq, at=now)
+        for relation in transaction.entry_relations:
+            seq = books.write_relation(transaction.cursor, relation, after=seq, at=now)
+        if seq // 1000 > self._seq // 1000:
+            books.forget_entries(transaction.cursor, up_to=seq - settings.CHANGES_KEEP)
+        return seq
 
     def _reload(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Takes in the tables as they are now; an unchanged one keeps its object, for writes that were checked against it."""

@@ -23,7 +23,7 @@ def key_text(key: Sequence[str]) -> str:
 
     A client takes `.` and `..` out of an address before it asks.
     """
-    if len(key) == 1 and key[0] in ("aggregate", "schema", "changes", ".", ".."):
+    if len(key) == 1 and key[0] in sql.RESERVED_KEYS:
         return f"~{ord(key[0][0]):02X}{key[0][1:]}"
     return ",".join(_escaped(cell) for cell in key)
 

@@ -196,6 +196,22 @@ def key_is(schema: TableSchema, key: Sequence[str]) -> str:
     return " AND ".join(f"{quote(c.name)} = {value_of(c, literal(cell))}" for c, cell in pairs)
 
 
+RESERVED_KEYS = ("aggregate", "schema", "changes", ".", "..")  # of one column: an address would be read as something else
+
+
+def key_text(schema: TableSchema, prefix: str = "") -> str:
+    """An expression that is a row's key as `rows.key_text` writes it."""
+    parts = [_escaped(cell_of(c, prefix + quote(c.name))) for c in schema.key_columns]
+    if len(parts) > 1:
+        return f"concat_ws(',', {', '.join(parts)})"
+    reserved = " ".join(f"WHEN {literal(word)} THEN {literal(f'~{ord(word[0]):02X}{word[1:]}')}" for word in RESERVED_KEYS)
+    return f"CASE {parts[0]} {reserved} ELSE {parts[0]} END"
+
+
+def _escaped(cell: str) -> str:
+    return f"coalesce(nullif(replace(replace(replace({cell}, '~', '~7E'), ',', '~2C'), '/', '~2F'), ''), '~')"
+
+
 def get(schema: TableSchema, key: Sequence[str], source: str = "") -> str:
     return f"SELECT {row_json(schema.columns)} FROM {source or table(schema.name)} WHERE {key_is(schema, key)}"
 

@@ -47,6 +47,7 @@ class RowWrite(Protocol):
 @dataclass(slots=True, eq=False)
 class _Queued:
     work: RowWrite | Callable[["Transaction"], Any]
+    cursor: duckdb.DuckDBPyConnection | None = None
     future: Future[Any] = field(default_factory=Future)
 
 
@@ -64,9 +65,12 @@ class Writer:
         """Waits until the row is durable and gives its feed entry, unnumbered. Raises what the row deserves."""
         return self._outcome(self._put(row))
 
-    def alone(self, work: Callable[["Transaction"], Any]) -> Any:
-        """Runs `work` in a transaction of its own with no other writer of this thread beside it."""
-        return self._outcome(self._put(work))
+    def alone(self, work: Callable[["Transaction"], Any], cursor: duckdb.DuckDBPyConnection | None = None) -> Any:
+        """Runs `work` in a transaction of its own with no other writer of this thread beside it.
+
+        On the caller's `cursor`, where one is given, it sees the temporary tables that the caller made there.
+        """
+        return self._outcome(self._put(work, cursor))
 
     def later(self, work: Callable[["Transaction"], Any]) -> None:
         """As `alone`, without waiting; a failure is logged."""
@@ -81,7 +85,7 @@ class Writer:
                 self._thread.join()
                 self._thread = None
 
-    def _put(self, work: RowWrite | Callable[["Transaction"], Any]) -> Future[Any]:
+    def _put(self, work: RowWrite | Callable[["Transaction"], Any], cursor: duckdb.DuckDBPyConnection | None = None) -> Future[Any]:
         with self._starting:
             if self._stopping:
                 raise StoreClosed()
@@ -89,7 +93,7 @@ class Writer:
                 self._store.connection()
                 self._thread = threading.Thread(target=self._serve, name="duckspawn-writer", daemon=True)
                 self._thread.start()
-            queued = _Queued(work)
+            queued = _Queued(work, cursor)
             self._queue.put(queued)
         return queued.future
 
@@ -157,7 +161,7 @@ class Writer:
             _answer(queued.future, _told(queued.work, error))
 
     def _run(self, group: list[_Queued]) -> list[Any]:
-        with self._store.transaction() as transaction:
+        with self._store.transaction(group[0].cursor) as transaction:
             first = group[0].work
             if callable(first):
                 return [first(transaction)]
