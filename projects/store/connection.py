@@ -57,6 +57,10 @@ class Transaction:
     changes_catalogue: bool = False
     committed: bool = False
 
+    def tables(self) -> set[str]:
+        """The tables that the entries are of."""
+        return {entry.table for entry in (*self.entries, *self.entry_relations)}
+
     def execute(self, sql: str, parameters: Any = None) -> duckdb.DuckDBPyConnection:
         return self.cursor.execute(sql, parameters)
 
@@ -280,7 +284,7 @@ class Store:
             transaction.cursor.commit()
             transaction.committed = True
             self._seq = seq
-            self._changed |= dict.fromkeys((entry.table.casefold() for entry in transaction.entries), seq)
+            self._changed |= {table.casefold(): seq for table in transaction.tables()}
             if transaction.changes_catalogue:
                 self._reload(transaction.cursor)
 
