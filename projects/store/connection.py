@@ -59,7 +59,7 @@ class Transaction:
 
     def tables(self) -> set[str]:
         """The tables that the entries are of."""
-        return {entry.table for entry in (*self.entries, *self.entry_relations)}
+        return {entry.table for entry in self.entries} | {relation.table for relation in self.entry_relations}
 
     def execute(self, sql: str, parameters: Any = None) -> duckdb.DuckDBPyConnection:
         return self.cursor.execute(sql, parameters)
