@@ -48,6 +48,10 @@ def _sync(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict
     return plain(report.as_json() | {"waits": report.waits, "failed": report.failed})
 
 
+def _initialize(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
+    return plain(sync.spawn(store, actor=actor).as_json())
+
+
 def _load(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
     path = store.spool / Path(inputs["spool"]).name
     try:
@@ -79,6 +83,7 @@ def plain(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 KINDS: dict[str, Kind] = {
     "sync": Kind(rights.MANAGE_TABLES, _sync, again=True),
+    "initialize": Kind(rights.MANAGE_TABLES, _initialize, again=True),
     "load": Kind(rights.WRITE_ROWS, _load),
     "apply": Kind(rights.MANAGE_TABLES, _apply),
     "undo": Kind(rights.MANAGE_TABLES, _undo),

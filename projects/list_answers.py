@@ -12,6 +12,7 @@ from projects import cursors, exchange
 from projects.aggregates import parse_groups
 from projects.aliases import Names
 from projects.filters import DEFAULT_LIMIT, Listing, parse_listing
+from projects.preferences import COUNT, prefers
 from projects.store import lists
 from projects.store.connection import Store
 
@@ -44,13 +45,8 @@ def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
     return [(name, value) for name, values in request.GET.lists() for value in values]
 
 
-def wants_count(request: HttpRequest) -> bool:
-    """Whether the client prefers the exact count too (RFC 7240)."""
-    return "count=exact" in request.headers.get("Prefer", "").replace(" ", "").lower()
-
-
 def _rows(store: Store, names: Names, listing: Listing, request: HttpRequest, form: str) -> HttpResponseBase:
-    total = lists.count(store, names.schema, listing, names.source) if wants_count(request) else None
+    total = lists.count(store, names.schema, listing, names.source) if prefers(request, COUNT) else None
     answer: HttpResponseBase
     if form == "json":
         answer = _page(store, names, listing, request)
@@ -59,7 +55,7 @@ def _rows(store: Store, names: Names, listing: Listing, request: HttpRequest, fo
         answer = exchange.streamed(lists.stream(store, names.schema, listing, lines.expression, source=names.source), lines)
     if total is not None:
         answer["X-Total-Count"] = str(total)
-        answer["Preference-Applied"] = "count=exact"
+        answer["Preference-Applied"] = COUNT
     return answer
 
 
@@ -81,7 +77,7 @@ def _next(request: HttpRequest, names: Names, listing: Listing, end: tuple[str |
 
 def _etag(store: Store, names: Names, request: HttpRequest, form: str) -> str:
     """Weak: two answers under it have the same rows, if not byte for byte in the same order."""
-    asked = (request.get_full_path(), form, wants_count(request), request.headers.get("Schema-Version"), names.schema.fingerprint)
+    asked = (request.get_full_path(), form, prefers(request, COUNT), request.headers.get("Schema-Version"), names.schema.fingerprint)
     return f'W/"{sha256(repr((store.mark_of(names.live.name), *asked)).encode()).hexdigest()[:32]}"'
 
 

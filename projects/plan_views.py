@@ -11,7 +11,9 @@ from rest_framework.views import APIView
 
 from projects import jobs, one_table, plan_runs, plans, undoing
 from projects.errors import BadRequest
+from projects.job_answers import accepted
 from projects.models import Plan
+from projects.preferences import ASYNC, prefers
 from projects.row_views import actor_of, check_scope, flag
 from projects.serializers import ApplyRequest, ApplyTogether, Decision, JobSerializer, PlanAnswer, PlanRequest, PlanSerializer, UndoRequest
 from projects.store.connection import get_store
@@ -136,10 +138,9 @@ class ApplyPlan(APIView):
         """Apply a plan that is approved, or of which nothing waits: all of it or nothing."""
         confirm = _confirm(request, json_object(request, {"confirm"}))
         _found(request, plan)
-        if "respond-async" in request.headers.get("Prefer", "").lower():
+        if prefers(request._request, ASYNC):
             plan_runs.check_ready(plans.get(plan), confirm)
-            job = jobs.leave("apply", {"plan": plan, "confirm": confirm}, request.user)
-            return Response(JobSerializer(job).data, status=202, headers={"Location": f"/ops/jobs/{job.id}"})
+            return accepted(jobs.leave("apply", {"plan": plan, "confirm": confirm}, request.user))
         return Response(plans.as_json(plan_runs.apply(get_store(), plan, actor=actor_of(request), confirm=confirm)))
 
 

@@ -13,10 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import aliases, audit, bodies, described, exchange, one_table, plans, rows, serializers, sync, undoing
+from projects import aliases, audit, bodies, described, exchange, jobs, one_table, plans, rows, serializers, sync, undoing
 from projects.aliases import Names
 from projects.errors import BadRequest, OutcomeRefused
+from projects.job_answers import accepted
 from projects.models import Job, Plan
+from projects.preferences import ASYNC, prefers
 from projects.row_views import Reach, actor_of, flag
 from projects.store import query
 from projects.store.books import LiveTable
@@ -44,10 +46,18 @@ class Initialize(APIView):
     permission_classes = [HasRight]
     rights = {"POST": rights.MANAGE_TABLES}
 
-    @extend_schema(request=None, responses=serializers.Report, operation_id="initialize", tags=["tables"])
+    @extend_schema(
+        request=None,
+        responses={200: serializers.Report, 202: serializers.JobSerializer},
+        parameters=[OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="respond-async makes it a job.")],
+        operation_id="initialize",
+        tags=["tables"],
+    )
     def post(self, request: Request) -> Response:
         """Spawn every table that the ontology has, with an outcome for each; tables that are there are brought up to date."""
         check_unscoped(request)
+        if prefers(request._request, ASYNC):
+            return accepted(jobs.leave_once("initialize", {}, request.user))
         return Response(sync.spawn(get_store(), actor=actor_of(request)).as_json())
 
 

@@ -72,6 +72,17 @@ def test_the_owner_does_a_sync_that_was_left_for_it(ontology: Ontology, running:
 
 
 @threaded
+def test_who_prefers_not_to_wait_gets_the_tables_by_a_job(ontology: Ontology, running: Store) -> None:
+    client = client_of(user_with_role("steward"))
+    ontology.say(TURBINES | {"description": "Newer."})
+    answer = client.post("/ops/initialize", HTTP_PREFER='wait=5, respond-async; x="y"')
+    assert (answer.status_code, answer["Preference-Applied"]) == (202, "respond-async")
+    job = ended(Job.objects.get(id=answer["Location"].removeprefix("/ops/jobs/")))
+    assert outcomes(job.result) == {"turbines": "altered", "sites": "unchanged"}
+    assert client.get(answer["Location"]).json()["state"] == "done"
+
+
+@threaded
 def test_the_owner_loads_a_file_or_says_which_rows_are_to_blame(running: Store) -> None:
     good, good_file = left_load("id,name\n1,one\n2,two\n")
     bad, bad_file = left_load("id,name\n3,three\nx,four\n1,again\n")
@@ -151,7 +162,7 @@ def test_a_right_that_was_lost_stops_the_job(running: Store) -> None:
     [
         ("viewer", set()),
         ("editor", {"load"}),
-        ("steward", {"load", "sync", "verify_audit", "apply", "undo"}),
+        ("steward", {"load", "sync", "initialize", "verify_audit", "apply", "undo"}),
         ("operator", {"verify_audit"}),
     ],
 )
