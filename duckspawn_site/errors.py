@@ -80,6 +80,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     registry.NamesClash: Answer(409, "names-clash", "Two schemas have one name"),
     registry.MockRefused: Answer(409, "mock-refused", "The sample ontology never stands over a real schema"),
     registry.AppendOnly: Answer(409, "append-only", "The audit log is only ever added to"),
+    projects.PreconditionFailed: Answer(412, "precondition-failed", "The row is not as the request wants it"),
     projects.TableReadOnly: Answer(423, "table-read-only", "The table is read-only"),
     projects.TablePinned: Answer(423, "table-pinned", "The table is pinned"),
     projects.ConfirmationMissing: Answer(428, "confirmation-missing", "Confirmation is missing"),

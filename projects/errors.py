@@ -21,6 +21,10 @@ class RowNotFound(ProjectsError):
     """The table {table} has no row with the key {key}."""
 
 
+class PreconditionFailed(ProjectsError):
+    """The row {key} of the table {table} {reason}."""
+
+
 class RowRefused(ProjectsError):
     """The row does not fit the table {table}."""
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import extend_schema
@@ -13,7 +13,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from projects import bodies, exchange, loads, rows, versions
+from projects import bodies, exchange, loads, preconditions, rows, versions
 from projects.errors import BadRequest
 from projects.list_answers import aggregated, listed
 from projects.store import rows as stored
@@ -92,10 +92,7 @@ class Rows(_Door):
         if isinstance(body, list) or dry_run:
             many = body if isinstance(body, list) else [body]
             return _loaded(partial(loads.load_array, store, table, many, actor=actor, dry_run=dry_run, version=version), dry_run)
-        written = rows.create(store, table, body, actor=actor, version=version)
-        answer, entry = _row_answer(written, status=201), written.entry
-        answer["Location"] = f"/ops/{quote(entry.table)}/{quote(entry.key or '', safe=',~')}"
-        return answer
+        return _row_answer(rows.create(store, table, body, actor=actor, version=version))
 
 
 @extend_schema(exclude=True)
@@ -112,28 +109,48 @@ class Row(_Door):
     """One row of a table, by its key."""
 
     def get(self, request: Request, table: str, key: str) -> HttpResponse:
-        store, version = get_store(), _version(request)
+        store, version, wanted = get_store(), _version(request), preconditions.read(request.META)
 
         def found(live: LiveTable) -> HttpResponse:
             names = versions.names(live, table, version, reads=True)
             row = stored.get(store, names.schema, rows.read_key(names.schema, key), names.source)
-            return exchange.telling(exchange.json_answer(row), names.used)
+            return exchange.telling(_shown(row, wanted, live.name, key), names.used)
 
         return steadily(store, table, found)
 
     def put(self, request: Request, table: str, key: str) -> HttpResponse:
-        return _row_answer(rows.replace(get_store(), table, key, _body(request), actor=actor_of(request), version=_version(request)))
+        return _row_answer(rows.replace(get_store(), table, key, _body(request), **_terms(request)))
 
     def patch(self, request: Request, table: str, key: str) -> HttpResponse:
-        return _row_answer(rows.patch(get_store(), table, key, _body(request), actor=actor_of(request), version=_version(request)))
+        return _row_answer(rows.patch(get_store(), table, key, _body(request), **_terms(request)))
 
     def delete(self, request: Request, table: str, key: str) -> HttpResponse:
-        written = rows.delete(get_store(), table, key, actor=actor_of(request), version=_version(request))
+        written = rows.delete(get_store(), table, key, **_terms(request))
         return exchange.telling(HttpResponse(status=204), written.used)
 
 
-def _row_answer(written: rows.Written, status: int = 200) -> HttpResponse:
-    return exchange.telling(exchange.json_answer(written.row, status=status), written.used)
+def _terms(request: Request) -> dict[str, Any]:
+    """Who changes a row, in which version's shape, and what they want of it before."""
+    return {"actor": actor_of(request), "version": _version(request), "wanted": preconditions.read(request.META)}
+
+
+def _shown(row: str, wanted: preconditions.Preconditions | None, table: str, key: str) -> HttpResponse:
+    """The row with its tag, or 304 to who has it. Raises PreconditionFailed."""
+    if wanted and (refusal := wanted.refusal(table, key, row, reads=True)):
+        raise refusal
+    answer = HttpResponseNotModified() if wanted and wanted.is_known(row) else exchange.json_answer(row)
+    answer["ETag"], answer["Cache-Control"] = preconditions.tag_of(row), "private, no-cache"
+    return answer
+
+
+def _row_answer(written: rows.Written) -> HttpResponse:
+    """The row as it was written, with its tag; of one that is new, where it is."""
+    is_new = written.entry.op == "create"
+    answer = exchange.json_answer(written.row, status=201 if is_new else 200)
+    answer["ETag"] = preconditions.tag_of(written.row)
+    if is_new:
+        answer["Location"] = f"/ops/{quote(written.entry.table)}/{quote(written.entry.key or '', safe=',~')}"
+    return exchange.telling(answer, written.used)
 
 
 def _plain(request: Request) -> HttpRequest:

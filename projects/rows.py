@@ -12,6 +12,7 @@ from projects.aliases import Names, Used
 from projects.errors import BadRequest, RowRefused, TableReadOnly
 from projects.fields import NotACell, Rule, cell_of, condition, faults, pattern_rule, same_value
 from projects.models import is_read_only
+from projects.preconditions import Preconditions
 from projects.store import rows
 from projects.store.books import Entry, LiveTable
 from projects.store.connection import Store
@@ -70,41 +71,58 @@ def create(store: Store, table: str, body: Any, *, actor: str, version: int | No
     return _write(store, table, made, version)
 
 
-def replace(store: Store, table: str, key_text: str, body: Any, *, actor: str, version: int | None = None) -> Written:
-    """The whole row anew but for its key; what is left out takes its default.
+def replace(
+    store: Store, table: str, key_text: str, body: Any, *, actor: str, version: int | None = None, wanted: Preconditions | None = None
+) -> Written:
+    """The whole row anew but for its key, or a new row where the key has none; what is left out takes its default.
 
     A column that the version does not know keeps its value: who does not know it cannot have meant to empty it.
-    Raises as `create`, and RowNotFound.
+    Raises as `create`, RowNotFound for what can be no row's key, PreconditionFailed.
     """
 
     def made(live: LiveTable, names: Names) -> rows.Change:
         key = read_key(names.schema, key_text)
-        cells = names.stored_cells(_without_key(names.schema, key, new_cells(store, names, _with_key(names, key, body))))
+        whole = new_cells(store, names, _with_key(names, key, body))
+        cells = names.stored_cells(_without_key(names.schema, key, whole))
         kept = {c.name for c in live.schema.columns if c.generated in ("uuid", "created") and cells.get(c.name) is None}
         changed = {name: cell for name, cell in _stamped(live.schema, cells).items() if name not in kept}
-        return rows.Change(live.schema, changed, actor, live.version, key, "replace")
+        fresh, check = names.stored_cells(whole, is_new=True), _check_of(names, key_text, wanted)
+        return rows.Change(live.schema, changed, actor, live.version, key, "replace", fresh=fresh, check=check)
 
     return _write(store, table, made, version)
 
 
-def patch(store: Store, table: str, key_text: str, body: Any, *, actor: str, version: int | None = None) -> Written:
-    """Some columns of a row. Raises as `replace`."""
+def patch(
+    store: Store, table: str, key_text: str, body: Any, *, actor: str, version: int | None = None, wanted: Preconditions | None = None
+) -> Written:
+    """Some columns of a row. Raises as `create`, RowNotFound, PreconditionFailed."""
 
     def made(live: LiveTable, names: Names) -> rows.Change:
         key = read_key(names.schema, key_text)
         cells = names.stored_cells(_without_key(names.schema, key, given_cells(store, names, body)))
-        return rows.Change(live.schema, _stamped(live.schema, cells), actor, live.version, key, "patch")
+        check = _check_of(names, key_text, wanted)
+        return rows.Change(live.schema, _stamped(live.schema, cells), actor, live.version, key, "patch", check=check)
 
     return _write(store, table, made, version)
 
 
-def delete(store: Store, table: str, key_text: str, *, actor: str, version: int | None = None) -> Written:
-    """The end of a row. Raises RowNotFound, TableNotFound, TableReadOnly, TableAltered, and as `versions.names`."""
+def delete(
+    store: Store, table: str, key_text: str, *, actor: str, version: int | None = None, wanted: Preconditions | None = None
+) -> Written:
+    """The end of a row. Raises RowNotFound, TableNotFound, TableReadOnly, TableAltered, PreconditionFailed, and as `versions.names`."""
 
     def made(live: LiveTable, names: Names) -> rows.Delete:
-        return rows.Delete(live.schema, actor, live.version, read_key(names.schema, key_text))
+        key = read_key(names.schema, key_text)
+        return rows.Delete(live.schema, actor, live.version, key, check=_check_of(names, key_text, wanted))
 
-    return _write(store, table, made, version, shows=False)
+    return _write(store, table, made, version, shows=wanted is not None)
+
+
+def _check_of(names: Names, key_text: str, wanted: Preconditions | None) -> rows.Check | None:
+    """What the preconditions say to a stored row, which their tags know in the request's shape."""
+    if wanted is None:
+        return None
+    return lambda row: wanted.refusal(names.live.name, key_text, names.shown_row(row) if row else None)
 
 
 def _write(store: Store, table: str, made: Callable[[LiveTable, Names], Any], version: int | None, *, shows: bool = True) -> Written:

@@ -1,7 +1,7 @@
 """Rows one at a time, and lists of them. A row leaves as the JSON text that DuckDB wrote."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from schema_registry.schema import TableSchema
 
 Key = tuple[str, ...]  # a row's key as cells, in the order of the key's columns
 Cells = Mapping[str, str | None]  # a row by column name
+Check = Callable[[str | None], Exception | None]  # what stands against a write, by the row's JSON text as it is stored, or None
 
 
 def key_text(key: Sequence[str]) -> str:
@@ -76,7 +77,10 @@ class Create:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """New values for some columns of one row; `op` is replace or patch. No cells leave the row as it is."""
+    """New values for some columns of one row; `op` is replace or patch. No cells leave the row as it is.
+
+    Where there is no such row, it is made of the `fresh` cells, which are those of a Create.
+    """
 
     schema: TableSchema
     cells: Cells
@@ -84,6 +88,8 @@ class Change:
     version: int
     key: Key
     op: str
+    fresh: Cells | None = None
+    check: Check | None = None
 
     @property
     def batch(self) -> object:
@@ -91,8 +97,13 @@ class Change:
 
     def run(self, transaction: Transaction, _: Sequence["Change"]) -> list[Entry | Exception]:
         before = _fetch(transaction.cursor, self.schema, self.key)
-        if before is None:
+        if before is None and self.fresh is None:
             return [RowNotFound(table=self.schema.name, key=key_text(self.key))]
+        if self.check and (refusal := self.check(before)):
+            return [refusal]
+        if before is None and self.fresh is not None:
+            made = Create(self.schema, self.fresh, self.actor, self.version)
+            return made.run(transaction, [made])
         changed = [c for c in self.schema.columns if c.name in self.cells]
         if not changed:
             return [_entry(self, self.op, self.key, before=before, after=before)]
@@ -109,6 +120,7 @@ class Delete:
     actor: str
     version: int
     key: Key
+    check: Check | None = None
 
     @property
     def batch(self) -> object:
@@ -118,6 +130,8 @@ class Delete:
         before = _fetch(transaction.cursor, self.schema, self.key)
         if before is None:
             return [RowNotFound(table=self.schema.name, key=key_text(self.key))]
+        if self.check and (refusal := self.check(before)):
+            return [refusal]
         transaction.execute(sql.delete(self.schema, self.key)).fetchall()
         return [_entry(self, "delete", self.key, before=before)]
 
