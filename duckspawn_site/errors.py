@@ -57,11 +57,13 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.RowRefused: Answer(422, "row-refused", "The row breaks the schema"),
     projects.InputsRefused: Answer(422, "inputs-refused", "The inputs cannot be used"),
     projects.PatternRefused: Answer(422, "pattern-refused", "A pattern of the schema cannot be used"),
+    projects.KeyReused: Answer(422, "key-reused", "The Idempotency-Key is taken"),
     projects.RowsRefused: Answer(422, "rows-refused", "Some rows break the schema"),
     registry.DocumentRefused: Answer(422, "document-refused", "The schema document makes no table"),
     # It does not fit what is there now.
     projects.DuplicateKey: Answer(409, "duplicate-key", "The key is taken"),
     projects.DuplicateKeys: Answer(409, "duplicate-keys", "Keys are repeated"),
+    projects.KeyUnderWay: Answer(409, "key-under-way", "The first request is under way", retry_after=5),
     projects.PlanStale: Answer(409, "plan-stale", "The plan is stale"),
     projects.PlanOver: Answer(409, "plan-over", "The plan is over"),
     projects.PlanNotApproved: Answer(409, "plan-not-approved", "The plan waits for approval"),

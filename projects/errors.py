@@ -25,6 +25,14 @@ class PreconditionFailed(ProjectsError):
     """The row {key} of the table {table} {reason}."""
 
 
+class KeyReused(ProjectsError):
+    """This Idempotency-Key was used for another request to this table; a new request takes a new key."""
+
+
+class KeyUnderWay(ProjectsError):
+    """The first request with this Idempotency-Key is still under way; send it again in a moment."""
+
+
 class RowRefused(ProjectsError):
     """The row does not fit the table {table}."""
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connections
 from django.utils import timezone
 
-from projects import archives, audit, drift, jobs, notices, one_table, plan_runs
+from projects import archives, audit, drift, idempotency, jobs, notices, one_table, plan_runs
 from projects.models import Job, Owner
 from projects.schedule import SyncSchedule
 from projects.store import spool
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 BEAT = 2.0  # seconds between heartbeats
 SILENCE = timedelta(seconds=10)  # after this long without a beat nobody does jobs
 LOOK = 0.3  # seconds between looks for a job or a notice
-SWEEP = 3600.0  # seconds between looks for notices that are old
+SWEEP = 3600.0  # seconds between looks for what is old: notices, archives, answers under an Idempotency-Key
 STOPPING = 20.0  # seconds that a stop waits for the job, the notice and the heartbeat
 
 
@@ -102,6 +102,7 @@ class Duties:
             if self._swept is None or time.monotonic() - self._swept > SWEEP:
                 notices.forget_old()
                 archives.purge_by_setting(get_store(), actor=jobs.SYSTEM)
+                idempotency.forget_old(get_store())
                 self._swept = time.monotonic()
             return notices.deliver(self._ended.is_set)
         except Exception:  # the loop of notices survives anything

@@ -13,11 +13,12 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from projects import bodies, exchange, loads, preconditions, rows, versions
+from projects import bodies, exchange, idempotency, loads, preconditions, rows, versions
 from projects.errors import BadRequest
+from projects.idempotency import Promise
 from projects.list_answers import aggregated, listed
 from projects.store import rows as stored
-from projects.store.books import LiveTable
+from projects.store.books import Kept, LiveTable
 from projects.store.bulk import Loaded
 from projects.store.connection import get_store
 from projects.store.retries import steadily
@@ -82,17 +83,27 @@ class Rows(_Door):
         return steadily(store, table, lambda live: listed(store, versions.names(live, table, version, reads=True), plain))
 
     def post(self, request: Request, table: str) -> HttpResponse:
+        person = str(request.user.pk)
+        return idempotency.once(get_store(), table, _plain(request), person, lambda promise: self._post(request, table, promise))
+
+    def _post(self, request: Request, table: str, promise: Promise | None) -> HttpResponse:
         store, plain, actor, version = get_store(), _plain(request), actor_of(request), _version(request)
         nulls, dry_run = _load_options(plain)
         if bodies.body_format(plain) == "csv":
             pieces = bodies.pieces(plain)
             upload = partial(loads.load_upload, store, table, pieces, nulls=nulls, actor=actor, dry_run=dry_run, version=version)
             return _loaded(upload, dry_run)
-        body = rows.read_json(bodies.whole(plain))
+        text = bodies.whole(plain)
+        body = rows.read_json(text)
         if isinstance(body, list) or dry_run:
             many = body if isinstance(body, list) else [body]
             return _loaded(partial(loads.load_array, store, table, many, actor=actor, dry_run=dry_run, version=version), dry_run)
-        return _row_answer(rows.create(store, table, body, actor=actor, version=version))
+        if promise is None:
+            return _row_answer(rows.create(store, table, body, actor=actor, version=version))
+        promise.note(text)
+        promise.settle()
+        keep = partial(_kept_row, promise)
+        return _row_answer(rows.create(store, table, body, actor=actor, version=version, keep=keep))
 
 
 @extend_schema(exclude=True)
@@ -151,6 +162,10 @@ def _row_answer(written: rows.Written) -> HttpResponse:
     if is_new:
         answer["Location"] = f"/ops/{quote(written.entry.table)}/{quote(written.entry.key or '', safe=',~')}"
     return exchange.telling(answer, written.used)
+
+
+def _kept_row(promise: Promise, written: rows.Written) -> Kept:
+    return promise.keep(_row_answer(written))
 
 
 def _plain(request: Request) -> HttpRequest:

@@ -14,7 +14,7 @@ from projects.fields import NotACell, Rule, cell_of, condition, faults, pattern_
 from projects.models import is_read_only
 from projects.preconditions import Preconditions
 from projects.store import rows
-from projects.store.books import Entry, LiveTable
+from projects.store.books import Entry, Kept, LiveTable
 from projects.store.connection import Store
 from projects.store.retries import steadily
 from schema_registry.errors import Problem
@@ -59,14 +59,18 @@ class Written:
     row: str
 
 
-def create(store: Store, table: str, body: Any, *, actor: str, version: int | None = None) -> Written:
-    """A new row, in a version's shape where one is given.
+def create(
+    store: Store, table: str, body: Any, *, actor: str, version: int | None = None, keep: Callable[[Written], Kept] | None = None
+) -> Written:
+    """A new row, in a version's shape where one is given; what `keep` makes of it is kept in its transaction.
 
     Raises RowRefused, DuplicateKey, TableNotFound, TableReadOnly, TableAltered, and as `versions.names`.
     """
 
     def made(live: LiveTable, names: Names) -> rows.Create:
-        return rows.Create(live.schema, names.stored_cells(new_cells(store, names, body), is_new=True), actor, live.version)
+        cells = names.stored_cells(new_cells(store, names, body), is_new=True)
+        kept = None if keep is None else lambda entry: keep(_written(names, entry))
+        return rows.Create(live.schema, cells, actor, live.version, kept)
 
     return _write(store, table, made, version)
 
@@ -131,10 +135,13 @@ def _write(store: Store, table: str, made: Callable[[LiveTable, Names], Any], ve
     def written(live: LiveTable) -> Written:
         check_writable(live.name)
         names = versions.names(live, table, version, reads=shows, writes=True)
-        entry = store.writer.write(made(live, names))
-        return Written(entry, names.used, names.shown_row(entry.after) if entry.after else "")
+        return _written(names, store.writer.write(made(live, names)))
 
     return steadily(store, table, written)
+
+
+def _written(names: Names, entry: Entry) -> Written:
+    return Written(entry, names.used, names.shown_row(entry.after) if entry.after else "")
 
 
 def check_writable(table: str) -> None:

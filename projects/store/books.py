@@ -1,6 +1,6 @@
 """Our bookkeeping inside the DuckDB file, in schema `_duckspawn`: what must never disagree with the tables.
 
-Each live table's schema, the change feed, finished write jobs, the head of the audit chain, and a format number.
+Each live table's schema, the change feed, answers under an Idempotency-Key, finished write jobs, the audit chain's head, a format number.
 Every change here is written in the transaction of what it describes.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from uuid import UUID
 
 import duckdb
 
@@ -36,6 +37,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         # A column's old name, or, where `column_name` is null, the table's.
         f"""CREATE TABLE {BOOKS}.aliases (
             table_name VARCHAR NOT NULL, alias VARCHAR NOT NULL, column_name VARCHAR, since TIMESTAMP NOT NULL)""",
+    ),
+    (
+        f"""CREATE TABLE {BOOKS}.answers (
+            id UUID PRIMARY KEY, digest VARCHAR NOT NULL, answered_at TIMESTAMP NOT NULL,
+            status INTEGER NOT NULL, headers VARCHAR NOT NULL, body VARCHAR NOT NULL)""",
     ),
 )
 
@@ -95,6 +101,18 @@ class EntryRelation:
     actor: str
     job: str | None = None
     schema_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The answer to a request that named an Idempotency-Key; `headers` is a JSON object, `digest` is of what was sent."""
+
+    id: UUID
+    digest: str
+    at: datetime
+    status: int
+    headers: str
+    body: str
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
@@ -209,9 +227,14 @@ def last_seq(cursor: duckdb.DuckDBPyConnection) -> int:
     return max(found[0] if found else 0, int(kept or 0))
 
 
+def _moment(at: datetime) -> str:
+    """A time in UTC as a cell."""
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
 def write_entries(cursor: duckdb.DuckDBPyConnection, entries: Sequence[Entry], *, after: int, at: datetime) -> int:
     """Numbers and writes the entries; gives the last number."""
-    moment = at.strftime("%Y-%m-%d %H:%M:%S.%f")
+    moment = _moment(at)
     rows = [_as_cells(entry, seq, moment) for seq, entry in enumerate(entries, after + 1)]
     if len(rows) <= FEW:
         cursor.execute(_WRITE_FEW + ", ".join(f"({', '.join(literal(row[name]) for name in _COLUMNS)})" for row in rows))
@@ -222,7 +245,7 @@ def write_entries(cursor: duckdb.DuckDBPyConnection, entries: Sequence[Entry], *
 
 def write_relation(cursor: duckdb.DuckDBPyConnection, entries: EntryRelation, *, after: int, at: datetime) -> int:
     """Numbers and writes what stands in a relation, in one statement; gives the last number."""
-    moment = literal(at.strftime("%Y-%m-%d %H:%M:%S.%f"))
+    moment = literal(_moment(at))
     texts = ", ".join(literal(text) for text in (entries.table, entries.op, entries.actor, entries.job))
     version = "NULL" if entries.schema_version is None else str(entries.schema_version)
     statement = (
@@ -267,3 +290,27 @@ def job_result(cursor: duckdb.DuckDBPyConnection, job: str) -> str | None:
     """The result of a job that committed, as JSON text, or None."""
     found = cursor.execute(f"SELECT result FROM {BOOKS}.jobs WHERE id = ?", [job]).fetchall()
     return found[0][0] if found else None
+
+
+# Answers to requests that named an Idempotency-Key.
+
+_KEPT = "id, digest, answered_at, status, headers, body"
+
+
+def put_kept(cursor: duckdb.DuckDBPyConnection, answers: Sequence[Kept]) -> None:
+    """Keeps answers, each in place of an older one that is no longer given."""
+    texts = ((str(a.id), a.digest, _moment(a.at), str(a.status), a.headers, a.body) for a in answers)
+    rows = ", ".join(f"({', '.join(map(literal, row))})" for row in texts)
+    cursor.execute(f"INSERT OR REPLACE INTO {BOOKS}.answers ({_KEPT}) VALUES {rows}")
+
+
+def kept(cursor: duckdb.DuckDBPyConnection, ids: Sequence[UUID], *, since: datetime) -> Kept | None:
+    """The answer under one of the ids that is not older than `since`."""
+    listed = ", ".join(literal(str(one)) for one in ids)
+    statement = f"SELECT {_KEPT} FROM {BOOKS}.answers WHERE id IN ({listed}) AND answered_at >= {literal(_moment(since))}::TIMESTAMP"
+    found = cursor.execute(statement).fetchall()
+    return Kept(*found[0]) if found else None
+
+
+def forget_kept(cursor: duckdb.DuckDBPyConnection, *, before: datetime) -> None:
+    cursor.execute(f"DELETE FROM {BOOKS}.answers WHERE answered_at < {literal(_moment(before))}::TIMESTAMP")

@@ -54,12 +54,13 @@ def _character(piece: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Create:
-    """A new row; `cells` has every column, checked, with defaults in place."""
+    """A new row; `cells` has every column, checked, with defaults in place. What `keep` makes of its entry is kept with it."""
 
     schema: TableSchema
     cells: Cells
     actor: str
     version: int
+    keep: Callable[[Entry], books.Kept] | None = None
 
     @property
     def batch(self) -> object:
@@ -72,7 +73,10 @@ class Create:
         else:
             statement = sql.insert(self.schema, sql.cells(self.schema.columns)) + sql.returning(self.schema)
             rows = transaction.execute(statement, [json.dumps([w.cells for w in writes])]).fetchall()
-        return [_entry(w, "create", key, after=after) for w, (after, *key) in zip(writes, rows, strict=True)]
+        entries = [_entry(w, "create", key, after=after) for w, (after, *key) in zip(writes, rows, strict=True)]
+        if kept := [w.keep(entry) for w, entry in zip(writes, entries, strict=True) if w.keep]:
+            books.put_kept(transaction.cursor, kept)
+        return list(entries)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
