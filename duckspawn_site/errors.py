@@ -63,6 +63,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     # It does not fit what is there now.
     projects.DuplicateKey: Answer(409, "duplicate-key", "The key is taken"),
     projects.DuplicateKeys: Answer(409, "duplicate-keys", "Keys are repeated"),
+    projects.TooManyAffected: Answer(409, "too-many-affected", "More rows than allowed"),
     projects.KeyUnderWay: Answer(409, "key-under-way", "The first request is under way", retry_after=5),
     projects.PlanStale: Answer(409, "plan-stale", "The plan is stale"),
     projects.PlanOver: Answer(409, "plan-over", "The plan is over"),

@@ -63,6 +63,10 @@ class DuplicateKeys(ProjectsError):
     rejects: list[dict]
 
 
+class TooManyAffected(ProjectsError):
+    """{count} rows of {table} are meant, more than max_affected={most} allows, so none was touched; narrow the conditions or raise it."""
+
+
 class BadRequest(ProjectsError):
     """{detail}"""
 

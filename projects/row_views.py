@@ -13,10 +13,10 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from projects import bodies, exchange, idempotency, loads, preconditions, rows, versions
+from projects import bodies, exchange, idempotency, loads, preconditions, row_sets, rows, versions
 from projects.errors import BadRequest
 from projects.idempotency import Promise
-from projects.list_answers import aggregated, listed
+from projects.list_answers import aggregated, listed, pairs_of
 from projects.store import rows as stored
 from projects.store.books import Kept, LiveTable
 from projects.store.bulk import Loaded
@@ -76,7 +76,7 @@ class _Door(APIView):
 
 @extend_schema(exclude=True)  # openapi.py describes each live table's own paths.
 class Rows(_Door):
-    """The rows of a table: list them, create one, load many."""
+    """The rows of a table: list them, create one, load many, change or delete those that meet a condition."""
 
     def get(self, request: Request, table: str) -> HttpResponseBase:
         store, plain, version = get_store(), _plain(request), _version(request)
@@ -104,6 +104,15 @@ class Rows(_Door):
         promise.settle()
         keep = partial(_kept_row, promise)
         return _row_answer(rows.create(store, table, body, actor=actor, version=version, keep=keep))
+
+    def patch(self, request: Request, table: str) -> HttpResponse:
+        pairs, actor, version = pairs_of(_plain(request)), actor_of(request), _version(request)
+        done = row_sets.change(get_store(), table, pairs, _body(request), actor=actor, version=version)
+        return exchange.telling(exchange.json_answer(exchange.dumped({"updated": done.rows})), done.used)
+
+    def delete(self, request: Request, table: str) -> HttpResponse:
+        done = row_sets.delete(get_store(), table, pairs_of(_plain(request)), actor=actor_of(request), version=_version(request))
+        return exchange.telling(exchange.json_answer(exchange.dumped({"deleted": done.rows})), done.used)
 
 
 @extend_schema(exclude=True)

@@ -89,7 +89,7 @@ def replace(
         whole = new_cells(store, names, _with_key(names, key, body))
         cells = names.stored_cells(_without_key(names.schema, key, whole))
         kept = {c.name for c in live.schema.columns if c.generated in ("uuid", "created") and cells.get(c.name) is None}
-        changed = {name: cell for name, cell in _stamped(live.schema, cells).items() if name not in kept}
+        changed = {name: cell for name, cell in stamped(live.schema, cells).items() if name not in kept}
         fresh, check = names.stored_cells(whole, is_new=True), _check_of(names, key_text, wanted)
         return rows.Change(live.schema, changed, actor, live.version, key, "replace", fresh=fresh, check=check)
 
@@ -103,9 +103,9 @@ def patch(
 
     def made(live: LiveTable, names: Names) -> rows.Change:
         key = read_key(names.schema, key_text)
-        cells = names.stored_cells(_without_key(names.schema, key, given_cells(store, names, body)))
+        cells = names.stored_cells(patch_cells(store, names, body, key))
         check = _check_of(names, key_text, wanted)
-        return rows.Change(live.schema, _stamped(live.schema, cells), actor, live.version, key, "patch", check=check)
+        return rows.Change(live.schema, stamped(live.schema, cells), actor, live.version, key, "patch", check=check)
 
     return _write(store, table, made, version)
 
@@ -171,18 +171,18 @@ def _with_key(names: Names, key: rows.Key, body: Any) -> Any:
     return body | {c.name: cell for c, cell in absent}
 
 
-def _without_key(schema: TableSchema, key: rows.Key, cells: rows.Cells) -> dict[str, str | None]:
+def _without_key(schema: TableSchema, key: rows.Key | None, cells: rows.Cells) -> dict[str, str | None]:
     """The cells but for the key. Raises RowRefused where they would change it."""
-    for column, own in zip(schema.key_columns, key, strict=True):
+    for column, own in zip(schema.key_columns, key or [None] * len(schema.key_columns), strict=True):
         given = cells.get(column.name)
-        if column.name in cells and (given is None or not same_value(column, given, own)):
+        if column.name in cells and (given is None or own is None or not same_value(column, given, own)):
             detail = f"{column.name} is part of the key, which does not change; delete the row and create it anew."
             raise RowRefused(table=schema.name, problems=(Problem(f"/{column.name}", "key", detail),))
     keys = {c.name for c in schema.key_columns}
     return {name: cell for name, cell in cells.items() if name not in keys}
 
 
-def _stamped(schema: TableSchema, cells: rows.Cells) -> dict[str, str | None]:
+def stamped(schema: TableSchema, cells: rows.Cells) -> dict[str, str | None]:
     """The cells with the update time, where anything is written and none was given."""
     now = datetime.now(UTC)
     times = {c.name: _now(c, now) for c in schema.columns if c.generated == "updated" and cells.get(c.name) is None}
@@ -215,11 +215,16 @@ def row_cells(names: Names, body: Any, *, checked: bool = True) -> tuple[dict[st
     return {c.name: given.get(c.name, c.default) for c in schema.columns}, problems
 
 
-def given_cells(store: Store, names: Names, body: Any) -> dict[str, str | None]:
-    """The cells of the columns that the body names. Raises RowRefused."""
+def patch_cells(store: Store, names: Names, body: Any, key: rows.Key | None = None) -> dict[str, str | None]:
+    """The cells that the body changes; null leaves a generated column as it is. Raises RowRefused, also where one is the key's.
+
+    Of one row, whose `key` is given, the body may name the key that it has.
+    """
     cells, problems = _read(names, body)
     _check(store, names.schema, cells, problems)
-    return cells
+    cells = _without_key(names.schema, key, cells)
+    generated = {c.name for c in names.schema.columns if c.generated}
+    return {name: cell for name, cell in cells.items() if cell is not None or name not in generated}
 
 
 def _read(names: Names, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:

@@ -158,7 +158,8 @@ class Writer:
             self._commit(group[middle:])
             return
         for queued in group:
-            _answer(queued.future, _told(queued.work, error))
+            told = error if callable(queued.work) else as_told(queued.work.schema.name, error)
+            _answer(queued.future, told)
 
     def _run(self, group: list[_Queued]) -> list[Any]:
         with self._store.transaction(group[0].cursor) as transaction:
@@ -203,15 +204,13 @@ def _answer(future: Future[Any], outcome: Any) -> None:
         future.set_result(outcome)
 
 
-def _told(work: Any, error: Exception) -> Exception:
-    """What a row met, a duplicate key or a table that is not as its schema says, as the caller should read it; else as it is."""
-    if callable(work):
-        return error
+def as_told(table: str, error: Exception) -> Exception:
+    """What writing rows met, a duplicate key or a table that is not as its schema says, as the caller should read it; else as it is."""
     if isinstance(error, DuplicateSeen):
         columns, _, values = error.pairs.partition(": ")
-        return DuplicateKey(table=work.schema.name, columns=columns or "key", values=values or "the one given")
+        return DuplicateKey(table=table, columns=columns or "key", values=values or "the one given")
     if isinstance(error, MISFITS):
-        moved = SchemaMoved(table=work.schema.name)
+        moved = SchemaMoved(table=table)
         moved.__cause__ = error
         return moved
     return error
