@@ -7,6 +7,8 @@ import warnings
 from datetime import timedelta
 from pathlib import Path
 
+from whitenoise.compress import Compressor
+
 from duckspawn_site import environment as env
 from duckspawn_site.console import UNFOLD  # noqa: F401 - A setting, like the rest.
 from duckspawn_site.environment import BASE_DIR
@@ -196,4 +198,5 @@ STORAGES = {
     "staticfiles": {"BACKEND": "duckspawn_site.static.StaticFiles"},
 }
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")  # Half of the work, for debuggers alone.
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)

@@ -10,4 +10,5 @@ from duckspawn_site.settings import *  # noqa: F403
 
 # What a developer collected is neither used nor touched; the apps' own files are served by their plain names.
 STATIC_ROOT = tempfile.mkdtemp(prefix="duckspawn-static-")
+WHITENOISE_AUTOREFRESH = True  # Found when asked for: each test's client would else look at all of them first.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
