@@ -92,6 +92,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.QueryTooLarge: Answer(413, "query-too-large", "The result is too large"),
     projects.OutOfMemory: Answer(413, "out-of-memory", "This needs more memory than there is"),
     projects.QueryTimedOut: Answer(504, "query-timed-out", "The query took too long"),
+    projects.ClientLeft: Answer(499, "client-left", "The client left"),
     # It is not their fault.
     projects.StoreBusy: Answer(503, "store-busy", "The store is busy", retry_after=1),
     projects.TooManyStreams: Answer(503, "too-many-streams", "Too many streams", retry_after=2),

@@ -165,6 +165,10 @@ class TooManyStreams(ProjectsError):
     """Too many downloads, uploads and event streams are under way; try again in a moment."""
 
 
+class ClientLeft(ProjectsError):
+    """The client left before the answer was there."""
+
+
 class StoreClosed(ProjectsError):
     """The store is closing; try again in a moment."""
 

@@ -1,52 +1,29 @@
-"""Answers: which format a request wants, and how rows are handed out in it."""
+"""Answers: their JSON, and what they tell of old names."""
 
-import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
 from projects.aliases import Used
-from projects.bodies import CSV, JSON
-from projects.errors import BadRequest
-from projects.store import sql
-from schema_registry.schema import ColumnSchema
+from projects.bodies import JSON
 
 AnAnswer = TypeVar("AnAnswer", bound=HttpResponseBase)
 
-NDJSON = "application/x-ndjson"
-FORMATS = {"json": JSON, "ndjson": NDJSON, "csv": CSV}
-
 
 class AnyFormat(BaseContentNegotiation):
-    """Leaves the choice of a format to `answer_format`: rows have more formats than REST framework has renderers."""
+    """Leaves the choice of a format to `formats.wanted`: rows have more formats than REST framework has renderers."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         return next(iter(parsers))
 
     def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None) -> tuple[Any, str]:
         return next(iter(renderers)), JSON
-
-
-def answer_format(request: HttpRequest) -> str:
-    """`json`, `ndjson` or `csv`, by `?format=` or else by Accept. Raises BadRequest, NotAcceptable."""
-    if asked := request.GET.get("format"):
-        if asked not in FORMATS:
-            raise BadRequest(detail=f"format is one of {', '.join(FORMATS)}, not {asked!r}.")
-        return asked
-    accepted = [part.split(";")[0].strip().lower() for part in request.headers.get("Accept", "*/*").split(",")]
-    for kind in accepted:
-        for name, own in FORMATS.items():
-            if kind in (own, "*/*", own.split("/")[0] + "/*"):
-                return name
-    raise NotAcceptable(f"The rows can be had as {', '.join(FORMATS.values())}.")
 
 
 def json_answer(text: str | bytes, status: int = 200) -> HttpResponse:
@@ -69,28 +46,3 @@ def dumped(value: Any) -> bytes:
 
 def json_array(rows: Iterable[str]) -> str:
     return f"[{','.join(rows)}]"
-
-
-@dataclass(frozen=True, slots=True)
-class LineFormat:
-    """A format with a row a line: the SQL of a line, and the line before the first."""
-
-    kind: str
-    expression: str
-    head: str
-
-
-def line_format(name: str, columns: tuple[ColumnSchema, ...]) -> LineFormat:
-    """How rows of these columns are written as `ndjson` or `csv`."""
-    if name == "ndjson":
-        return LineFormat(NDJSON, sql.row_json(columns), "")
-    names = ",".join(c.name if c.name.isidentifier() else '"' + c.name.replace('"', '""') + '"' for c in columns)
-    return LineFormat(CSV, sql.csv_line(columns), names + "\n")
-
-
-def streamed(lines: Iterator[list[str]], form: LineFormat) -> StreamingHttpResponse:
-    """A whole result as it is read; what fails at its first row still fails as an error of its own."""
-    first = list(itertools.islice(lines, 1))
-    chunks = itertools.chain(first, lines)
-    texts = ("\n".join(chunk) + "\n" for chunk in chunks)
-    return StreamingHttpResponse(itertools.chain([form.head] if form.head else [], texts), content_type=form.kind)

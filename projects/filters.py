@@ -42,7 +42,7 @@ def parse_listing(names: Names, parameters: Iterable[tuple[str, str]]) -> Listin
         "limit": lambda text: whole(text, 1, LARGEST_LIMIT),
         "offset": lambda text: whole(text, 0, 2**62),
         "cursor": cursor_of,
-        "format": lambda text: text,  # exchange.py has read it.
+        "format": lambda text: text,  # formats.py has read it.
     }
     filter_, given = read_address(names, parameters, readers)
     given.pop("format", None)

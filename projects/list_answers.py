@@ -8,10 +8,11 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
-from projects import cursors, exchange
+from projects import cursors, exchange, exports, formats, streams
 from projects.aggregates import parse_groups
 from projects.aliases import Names
 from projects.filters import DEFAULT_LIMIT, Listing, parse_listing
+from projects.formats import Format
 from projects.preferences import COUNT, prefers
 from projects.store import lists
 from projects.store.connection import Store
@@ -31,9 +32,9 @@ def aggregated(store: Store, names: Names, request: HttpRequest) -> HttpResponse
 
 def answered(store: Store, names: Names, listing: Listing, request: HttpRequest) -> HttpResponseBase:
     """A list that was understood, as an answer."""
-    form = exchange.answer_format(request)
+    form = formats.wanted(request)
     listing = cursors.opened(names, listing)
-    etag = _etag(store, names, request, form)  # Made before the rows are read: what is kept under it is never older than it.
+    etag = _etag(store, names, request, form.name)  # Made before the rows are read: what is kept under it is never older than it.
     answer = HttpResponseNotModified() if _has(request, etag) else _rows(store, names, listing, request, form)
     answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"
     patch_vary_headers(answer, VARIES)
@@ -45,14 +46,10 @@ def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
     return [(name, value) for name, values in request.GET.lists() for value in values]
 
 
-def _rows(store: Store, names: Names, listing: Listing, request: HttpRequest, form: str) -> HttpResponseBase:
+def _rows(store: Store, names: Names, listing: Listing, request: HttpRequest, form: Format) -> HttpResponseBase:
     total = lists.count(store, names.schema, listing, names.source) if prefers(request, COUNT) else None
-    answer: HttpResponseBase
-    if form == "json":
-        answer = _page(store, names, listing, request)
-    else:
-        lines = exchange.line_format(form, listing.fields or names.schema.columns)
-        answer = exchange.streamed(lists.stream(store, names.schema, listing, lines.expression, source=names.source), lines)
+    is_page = form.name == "json"
+    answer = _page(store, names, listing, request) if is_page else exports.streamed(store, names, listing, form, request)
     if total is not None:
         answer["X-Total-Count"] = str(total)
         answer["Preference-Applied"] = COUNT
@@ -61,7 +58,7 @@ def _rows(store: Store, names: Names, listing: Listing, request: HttpRequest, fo
 
 def _page(store: Store, names: Names, listing: Listing, request: HttpRequest) -> HttpResponse:
     page = lists.page(store, names.schema, listing, names.source)
-    answer = exchange.json_answer(exchange.json_array(page.rows))
+    answer = streams.packed(request, exchange.json_answer(exchange.json_array(page.rows)))
     if page.end is not None:
         answer["Link"] = f'<{_next(request, names, listing, page.end)}>; rel="next"'
     return answer

@@ -1,11 +1,10 @@
 """Tables, spawning, the query door, jobs: parse, call one function, answer."""
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import PermissionDenied
@@ -13,14 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import aliases, audit, bodies, described, exchange, jobs, one_table, plans, rows, serializers, sync, undoing
+from projects import aliases, audit, bodies, described, exchange, jobs, one_table, plans, queries, rows, serializers, sync, undoing
 from projects.aliases import Names
 from projects.errors import BadRequest, OutcomeRefused
 from projects.job_answers import accepted
 from projects.models import Job, Plan
 from projects.preferences import ASYNC, prefers
 from projects.row_views import Reach, actor_of, flag
-from projects.store import query
 from projects.store.books import LiveTable
 from projects.store.connection import get_store
 from projects.store.retries import steadily
@@ -161,6 +159,7 @@ class Query(APIView):
     """The query door."""
 
     permission_classes = [HasRight]
+    content_negotiation_class = exchange.AnyFormat
     rights = {"POST": rights.READ_ROWS}
 
     @extend_schema(
@@ -169,29 +168,13 @@ class Query(APIView):
         operation_id="query",
         tags=["rows"],
     )
-    def post(self, request: Request) -> HttpResponse:
-        """The rows of one SELECT over the tables, as an array of objects; never cut short."""
+    def post(self, request: Request) -> HttpResponseBase:
+        """The rows of one SELECT over the tables, as an array of objects or in another format; never cut short."""
         body = json_object(request, {"sql", "params"})
         statement, parameters = body.get("sql"), body.get("params", [])
         if not isinstance(statement, str) or not isinstance(parameters, list):
             raise BadRequest(detail='A query is {"sql": "SELECT ...", "params": []}.')
-        return exchange.json_answer(exchange.json_array(_queried(request, statement, parameters)))
-
-
-def _queried(request: Request, statement: str, parameters: list[Any]) -> Iterable[str]:
-    store = get_store()
-    names = {t.name for t in store.tables() if rights.reaches(request.auth, t.name)}
-    store.stats.queries += 1
-    with store.read() as cursor:
-        return query.run(
-            cursor,
-            statement,
-            parameters,
-            tables=names,
-            timeout=settings.QUERY_TIMEOUT,
-            max_rows=settings.QUERY_MAX_ROWS,
-            max_bytes=settings.QUERY_MAX_BYTES,
-        )
+        return queries.answered(request, statement, parameters)
 
 
 class Jobs(APIView):

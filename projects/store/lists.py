@@ -1,8 +1,9 @@
-"""Lists of rows: a page, a count, a whole result as a stream. `source` is a relation that has the rows as the schema says, where
+"""Lists of rows: a page, a count; export.py has whole results. `source` is a relation that has the rows as the schema says, where
 that is not the table itself."""
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,6 @@ from projects.store.ordering import Place, after, order_by, place
 from projects.store.rows import reader
 from schema_registry.schema import TableSchema
 
-CHUNK = 20_000  # rows fetched at a time when a whole result streams
 LARGE = 50_000  # rows from which it pays to sort the rows' numbers alone, and to fetch the columns of one page afterwards
 REMEMBERED = 60.0  # seconds for which a table's size is not asked again
 
@@ -48,20 +48,6 @@ def count(store: Store, schema: TableSchema, listing: Listing, source: str = "")
     with reader(store, schema) as cursor:
         found = execute(cursor, f"SELECT count(*) FROM {source or sql.table(schema.name)}{where(listing.filter)}").fetchone()
     return int(found[0]) if found else 0
-
-
-def stream(store: Store, schema: TableSchema, listing: Listing, expression: str, *, source: str = "") -> Iterator[list[str]]:
-    """The whole result in chunks of text, or one page where the list has a limit; sorted only where that is asked for.
-
-    Raises as `page`, at the first chunk.
-    """
-    ordered = bool(listing.sort or listing.limit or listing.offset or listing.after)
-    statement = select(schema, listing, expression, limit=listing.limit, ordered=ordered, source=source)
-    with reader(store, schema) as cursor:
-        execute(cursor, statement)
-        while chunk := cursor.fetchmany(CHUNK):
-            store.stats.rows_read += len(chunk)
-            yield [row for (row,) in chunk]
 
 
 def select(
@@ -108,11 +94,18 @@ def _is_large(store: Store, cursor: duckdb.DuckDBPyConnection, schema: TableSche
     return is_large
 
 
-def execute(cursor: duckdb.DuckDBPyConnection, statement: str) -> Any:
+@contextmanager
+def understood() -> Iterator[None]:
     """Two things of a checked list can fail for its caller's sake: a regular expression that RE2 refuses, and a sum without end."""
     try:
-        return cursor.execute(statement)
-    except duckdb.OutOfRangeException as error:
-        raise BadRequest(detail="A sum has more digits than there are; ask for avg, or filter the rows.") from error
+        yield
     except duckdb.InvalidInputException as error:
         raise BadRequest(detail=f"The regular expression cannot be used: {str(error).partition(': ')[2]}.") from error
+    except duckdb.OutOfRangeException as error:
+        raise BadRequest(detail="A sum has more digits than there are; ask for avg, or filter the rows.") from error
+
+
+def execute(cursor: duckdb.DuckDBPyConnection, statement: str) -> Any:
+    """Executes a list's statement. Raises BadRequest."""
+    with understood():
+        return cursor.execute(statement)

@@ -133,19 +133,6 @@ def cell_of(column: ColumnSchema, value: str) -> str:
     return f"({_printed(column, value)})::VARCHAR"
 
 
-def csv_line(columns: Iterable[ColumnSchema]) -> str:
-    """An expression that is one row as a CSV line: null is an empty field, the empty string is `""`."""
-    return "concat_ws(',', " + ", ".join(_csv_field(c) for c in columns) + ")"
-
-
-def _csv_field(column: ColumnSchema) -> str:
-    cell = cell_of(column, quote(column.name))
-    if not column.multivalued and column.type.base not in ("VARCHAR", "JSON"):
-        return f"coalesce({cell}, '')"
-    quoted = f"'\"' || replace({cell}, '\"', '\"\"') || '\"'"
-    return f"coalesce({quoted}, '')"
-
-
 # Rows.
 
 

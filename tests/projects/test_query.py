@@ -1,9 +1,11 @@
 """A reader's SELECT against a locked-down DuckDB: the right rows, exact JSON, and an end to everything within its limits."""
 
 import base64
+import io
 import json
 import threading
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import duckdb
@@ -15,7 +17,7 @@ from projects.errors import OutOfMemory, QueryRefused, QueryTimedOut, QueryTooLa
 from projects.store import query
 
 TABLES = ("projects", "flights")
-LIMITS = {"tables": TABLES, "timeout": 1.0, "max_rows": 100_000, "max_bytes": 16_000_000}
+LIMITS = query.Limits(seconds=1.0, rows=100_000, bytes=16_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +44,19 @@ def connection(tmp_path_factory):
     con.close()
 
 
+def run(cursor, sql, params=(), **limits):
+    file = io.BytesIO()
+    query.write(file, cursor, sql, list(params), tables=TABLES, limits=replace(LIMITS, **limits))
+    return json.loads(file.getvalue(), parse_float=Decimal)
+
+
 @pytest.fixture
 def ask(connection):
     """Runs a query as the store does, on a cursor of its own, and gives the rows back as Python values."""
 
     def asked(sql, params=(), **limits):
         with connection.cursor() as cursor:
-            texts = query.run(cursor, sql, list(params), **(LIMITS | limits))
-        return [json.loads(text, parse_float=Decimal) for text in texts]
+            return run(cursor, sql, params, **limits)
 
     return asked
 
@@ -284,7 +291,7 @@ def test_texts_of_any_characters_come_through(ask):
 @pytest.mark.parametrize("order", ["id desc", "code", "project, id desc"])
 def test_the_order_a_reader_asks_for_is_kept(ask, order):
     sql = f"select a.id, a.code, a.project from flights a join (select 1 from range(9)) on true order by {order}"
-    rows = ask(sql, timeout=20.0)
+    rows = ask(sql, seconds=20.0)
     keys = {"id desc": lambda r: -r["id"], "code": lambda r: r["code"], "project, id desc": lambda r: (r["project"], -r["id"])}
     assert len(rows) == 90_000
     assert rows == sorted(rows, key=keys[order])
@@ -322,20 +329,20 @@ def test_what_would_not_end_is_cut_off_within_its_limits(ask, sql):
 
 
 def test_more_rows_than_allowed_are_an_error_and_never_cut(ask):
-    assert len(ask("from range(100)", max_rows=100)) == 100
+    assert len(ask("from range(100)", rows=100)) == 100
     with pytest.raises(QueryTooLarge, match="larger than 100 rows"):
-        ask("from range(101)", max_rows=100)
+        ask("from range(101)", rows=100)
 
 
 def test_more_bytes_than_allowed_are_an_error(ask):
-    assert ask("select 'é' as x", max_bytes=len('{"x":"é"}'.encode()))
+    assert ask("select 'é' as x", bytes=len('[{"x":"é"}]'.encode()))
     with pytest.raises(QueryTooLarge, match="larger than 9 bytes"):
-        ask("select 'é' as x", max_bytes=9)
+        ask("select 'é' as x", bytes=9)
 
 
 def test_a_query_out_of_time_says_its_limit(ask):
     with pytest.raises(QueryTimedOut, match=r"within 0\.2 seconds"):
-        ask("select count(*) from range(1000000000000)", timeout=0.2)
+        ask("select count(*) from range(1000000000000)", seconds=0.2)
 
 
 def test_the_cursor_is_free_and_unharmed_afterwards(connection):
@@ -348,7 +355,7 @@ def test_the_cursor_is_free_and_unharmed_afterwards(connection):
             "from nothing",
         ):
             try:
-                query.run(cursor, sql, [], **(LIMITS | {"timeout": 0.2, "max_rows": 10}))
+                run(cursor, sql, seconds=0.2, rows=10)
             except (QueryRefused, QueryTimedOut, QueryTooLarge):
                 pass
             cursor.execute("BEGIN TRANSACTION")  # refused if one were still open
@@ -363,7 +370,7 @@ def test_an_interrupt_never_reaches_the_next_statement(connection):
     with connection.cursor() as cursor:
         for n in range(40):
             try:
-                query.run(cursor, "select count(*) from range(2000000)", [], **(LIMITS | {"timeout": 0.001 * (n % 10 + 1)}))
+                run(cursor, "select count(*) from range(2000000)", seconds=0.001 * (n % 10 + 1))
             except QueryTimedOut:
                 pass
             assert cursor.execute("select sum(range) from range(300000)").fetchone() == (44999850000,)
@@ -372,7 +379,7 @@ def test_an_interrupt_never_reaches_the_next_statement(connection):
 def test_the_transaction_is_read_only(connection, monkeypatch):
     monkeypatch.setattr(query, "read_tree", lambda cursor, sql, tables, **_: sql)
     with connection.cursor() as cursor, pytest.raises(QueryRefused):
-        query.run(cursor, "with x as (insert into flights values (-1, 1, 'x') returning *) from x", [], **LIMITS)
+        run(cursor, "with x as (insert into flights values (-1, 1, 'x') returning *) from x")
     assert connection.execute("select count(*) from flights where id = -1").fetchone() == (0,)
 
 
@@ -400,6 +407,6 @@ _WORDS = st.lists(st.sampled_from(WORDS.split()), max_size=30).map(" ".join)
 @given(st.one_of(st.text(max_size=200), _WORDS, _WORDS.map("select {}".format)))
 def test_any_text_ends_in_rows_or_in_an_error_of_ours(ask, sql):
     try:
-        assert isinstance(ask(sql, timeout=0.5), list)
+        assert isinstance(ask(sql, seconds=0.5), list)
     except (QueryRefused, QueryTimedOut, QueryTooLarge, OutOfMemory):
         pass

@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from projects import described
 from projects.errors import SchemaMoved, TableAltered
 from projects.filters import Listing
-from projects.store import books, lists, rows, sql
+from projects.store import books, export, lists, rows, sql
 from projects.store.books import Alias, LiveTable
 from projects.store.connection import Store
 from projects.store.errors import fitting
@@ -159,7 +159,7 @@ def test_what_was_read_for_another_schema_says_that_the_table_moved(turbines: AP
     with pytest.raises(SchemaMoved):
         rows.get(store, before, ("7",))
     with pytest.raises(SchemaMoved):
-        next(lists.stream(store, before, Listing(), sql.row_json(before.columns)))
+        next(export.rows(store, before.name, export.sheet(before, Listing()), "ndjson"))
 
 
 def first_row(store: Store, live: LiveTable) -> str:
