@@ -20,7 +20,10 @@ Reader = Callable[[str], Any]  # reads a parameter's text; raises Refused
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list as it was asked for. `limit` is None where none was given; `after` is the place that its `cursor` means."""
+    """A list as it was asked for. `limit` is None where none was given; `after` is the place that its `cursor` means.
+
+    With `until` the list ends with the row in that place, and its limit is not asked again.
+    """
 
     filter: AllOf = AllOf()  # noqa: RUF009 - It is frozen.
     sort: tuple[tuple[ColumnSchema, bool], ...] = ()
@@ -29,6 +32,7 @@ class Listing:
     offset: int = 0
     cursor: str = ""
     after: tuple[str | None, ...] = ()
+    until: tuple[str | None, ...] = ()
 
 
 def parse_listing(names: Names, parameters: Iterable[tuple[str, str]]) -> Listing:

@@ -1,5 +1,6 @@
 """A list of rows as an answer: what the address asks for, in the format that it asks for, and where it goes on."""
 
+from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import urlencode
 
@@ -48,8 +49,7 @@ def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
 
 def _rows(store: Store, names: Names, listing: Listing, request: HttpRequest, form: Format) -> HttpResponseBase:
     total = lists.count(store, names.schema, listing, names.source) if prefers(request, COUNT) else None
-    is_page = form.name == "json"
-    answer = _page(store, names, listing, request) if is_page else exports.streamed(store, names, listing, form, request)
+    answer = _page(store, names, listing, request) if form.name == "json" else _file(store, names, listing, request, form)
     if total is not None:
         answer["X-Total-Count"] = str(total)
         answer["Preference-Applied"] = COUNT
@@ -60,16 +60,26 @@ def _page(store: Store, names: Names, listing: Listing, request: HttpRequest) ->
     page = lists.page(store, names.schema, listing, names.source)
     answer = streams.packed(request, exchange.json_answer(exchange.json_array(page.rows)))
     if page.end is not None:
-        answer["Link"] = f'<{_next(request, names, listing, page.end)}>; rel="next"'
+        answer["Link"] = _next(request, names, listing, page.end)
+    return answer
+
+
+def _file(store: Store, names: Names, listing: Listing, request: HttpRequest, form: Format) -> HttpResponseBase:
+    """The whole result, or one page of it: where that ends is asked first, for a file has no room to say so at its end."""
+    end = lists.end_of(store, names.schema, listing, names.source) if listing.limit else None
+    if end is None:
+        return exports.streamed(store, names, listing, form, request)
+    answer = exports.streamed(store, names, replace(listing, until=end), form, request)
+    answer["Link"] = _next(request, names, listing, end)
     return answer
 
 
 def _next(request: HttpRequest, names: Names, listing: Listing, end: tuple[str | None, ...]) -> str:
-    """The address of the next page. One whose cursor would be too long for an address goes on by offset."""
+    """The link to the next page. One whose cursor would be too long for an address goes on by offset."""
     kept = [(name, value) for name, value in pairs_of(request) if name not in ("cursor", "offset")]
-    if cursor := cursors.sealed(names, listing, end):
-        return f"{request.path}?{urlencode([*kept, ('cursor', cursor)])}"
-    return f"{request.path}?{urlencode([*kept, ('offset', str(listing.offset + (listing.limit or DEFAULT_LIMIT)))])}"
+    cursor = cursors.sealed(names, listing, end)
+    further = ("cursor", cursor) if cursor else ("offset", str(listing.offset + (listing.limit or DEFAULT_LIMIT)))
+    return f'<{request.path}?{urlencode([*kept, further])}>; rel="next"'
 
 
 def _etag(store: Store, names: Names, request: HttpRequest, form: str) -> str:

@@ -64,12 +64,14 @@ def sheet(schema: TableSchema, listing: Listing, *, source: str = "", version: i
 
     `source` is a relation that has the rows as the schema says, where that is not the table itself.
     """
-    ordered = bool(listing.sort or listing.limit or listing.offset or listing.after)
+    ordered = bool(listing.sort or listing.limit or listing.offset or listing.after or listing.until)
     about = {"table": schema.name, "description": schema.description, "id": schema.id or ""}
     about |= {"schema_version": str(version), "fingerprint": schema.fingerprint}
     return Sheet(
         of_table(listing.fields or schema.columns),
-        lambda expression: lists.select(schema, listing, expression, limit=listing.limit, ordered=ordered, source=source),
+        lambda expression: lists.select(
+            schema, listing, expression, limit=None if listing.until else listing.limit, ordered=ordered, source=source
+        ),
         about={name: text for name, text in about.items() if text},
     )
 

@@ -4,7 +4,7 @@ that is not the table itself."""
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -43,6 +43,15 @@ def page(store: Store, schema: TableSchema, listing: Listing, source: str = "") 
     return Page(rows, tuple(found[limit - 1][1]) if len(found) > limit else None)
 
 
+def end_of(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> Place | None:
+    """The place of the last row of a page, where more come after it. Raises as `page`."""
+    last = replace(listing, offset=listing.offset + (listing.limit or DEFAULT_LIMIT) - 1)
+    with reader(store, schema) as cursor:
+        statement = select(schema, last, place(schema, listing.sort), limit=2, ordered=True, source=source)
+        found = execute(cursor, statement).fetchall()
+    return tuple(found[0][0]) if len(found) > 1 else None
+
+
 def count(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> int:
     """How many rows meet the list's conditions, whatever its page. Raises as `page`."""
     with reader(store, schema) as cursor:
@@ -73,10 +82,13 @@ def select(
 
 
 def _chosen(schema: TableSchema, listing: Listing) -> str:
-    """The clause that leaves the rows of the list, from its place on."""
-    if not listing.after:
+    """The clause that leaves the rows of the list, from its place on, up to its end."""
+    if not (listing.after or listing.until):
         return where(listing.filter)
-    return f" WHERE ({holds(listing.filter)}) AND {after(schema, listing.sort, listing.after)}"
+    conditions = [f"({holds(listing.filter)})"]
+    conditions += [after(schema, listing.sort, listing.after)] if listing.after else []
+    conditions += [f"NOT {after(schema, listing.sort, listing.until)}"] if listing.until else []
+    return f" WHERE {' AND '.join(conditions)}"
 
 
 _sizes: dict[tuple[int, int, str], tuple[float, bool]] = {}  # by store, its generation and the table: until when, and whether it is large
