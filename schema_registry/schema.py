@@ -5,7 +5,8 @@ decimal loses a digit on its way through JSON. A list's literal is the text of a
 """
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self
 
 import rfc8785
@@ -48,7 +49,7 @@ class ColumnSchema:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values: the type as text, nothing that is unset."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {name: getattr(self, name) for name in self.__slots__}
         plain |= {"type": str(self.type), "enum": list(self.enum) if self.enum is not None else None}
         return {
             key: value for key, value in plain.items() if value is not None and value is not False and (key, value) != ("description", "")
@@ -94,7 +95,7 @@ class TableSchema:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values in the schema's own column order."""
-        plain = {key: value for key, value in asdict(self).items() if value not in (None, "", ())}
+        plain = {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "", ())}
         plain["columns"] = [c.as_json() for c in self.columns]
         return plain | {
             "primary_key": list(self.primary_key),
@@ -118,8 +119,13 @@ class TableSchema:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON (RFC 8785), 64 hex digits; column order does not change it."""
-        plain = self.as_json()
-        plain.pop("notes")
-        plain["columns"].sort(key=lambda c: c["name"])
-        plain["unique"].sort()
-        return hashlib.sha256(rfc8785.dumps(plain)).hexdigest()
+        return _fingerprint(self)
+
+
+@lru_cache(maxsize=4096)
+def _fingerprint(schema: TableSchema) -> str:
+    plain = schema.as_json()
+    plain.pop("notes")
+    plain["columns"].sort(key=lambda c: c["name"])
+    plain["unique"].sort()
+    return hashlib.sha256(rfc8785.dumps(plain)).hexdigest()

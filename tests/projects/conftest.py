@@ -1,7 +1,7 @@
 """The sample tables in a real DuckDB, without an ontology server."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,6 +16,7 @@ from schema_registry.schema import TableSchema
 from schema_registry.sources.native import parse_document
 from tests.projects.altered import MILLS, ROWS, Hand
 from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, send, table
+from tests.projects.prepared import begin_with
 
 DOCUMENTS = Path(schema_registry.mock.__file__).parent / "documents"
 WIND_FARM = {"project_name": "Wind farm", "total_amount": 1250000.50, "maturity_years": 20, "expected_tri": 8.25, "dscr": 1.35}
@@ -40,30 +41,50 @@ def store(own_store: Path) -> Store:
 @pytest.fixture
 def projects(store: Store) -> Store:
     """A store with the sample ontology's three tables."""
-    for document_id in ("project_schema", "portfolio_schema", "portfolio_project_schema"):
-        tables.create(store, sample(document_id), version=1, provenance="mock", actor="test")
+
+    def make() -> None:
+        for document_id in ("project_schema", "portfolio_schema", "portfolio_project_schema"):
+            tables.create(store, sample(document_id), version=1, provenance="mock", actor="test")
+
+    begin_with(store, "projects", make, recorded=False)
     return store
 
 
-@pytest.fixture
-def ontology(settings, tmp_path: Path) -> Iterator[Ontology]:
-    """A real ontology server that has turbines and sites."""
-    folder = tmp_path / "ontology"
-    folder.mkdir()
+@pytest.fixture(scope="session")
+def ontology_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """The folder and the address of a real ontology server, which each test fills."""
+    folder = tmp_path_factory.mktemp("ontology")
     with MockOntology(folder) as server:
-        settings.USE_MOCK_ONTO_SERVER, settings.ONTO_SERVER_URL, settings.ONTO_SERVER_TIMEOUT = False, server.url, 2.0
-        made = Ontology(folder, server.url)
-        made.say(TURBINES)
-        made.say(table("sites", {"name": "name", "type": "VARCHAR"}))
-        yield made
+        yield folder, server.url
+
+
+@pytest.fixture
+def ontology(settings, ontology_server: tuple[Path, str]) -> Ontology:
+    """A real ontology server that has turbines and sites."""
+    made = Ontology(*ontology_server)
+    for document in made.folder.iterdir():
+        document.unlink()
+    settings.USE_MOCK_ONTO_SERVER, settings.ONTO_SERVER_URL, settings.ONTO_SERVER_TIMEOUT = False, made.url, 2.0
+    made.say(TURBINES)
+    made.say(table("sites", {"name": "name", "type": "VARCHAR"}))
+    return made
+
+
+def make_by_rest(ontology: Ontology, store: Store, client: APIClient, name: str, rows: Iterable[dict]) -> None:
+    """The tables of the ontology, and rows of the one of that name."""
+
+    def make() -> None:
+        assert send(client, "post", "/ops/initialize").status_code == 200
+        for row in rows:
+            assert send(client, "post", f"/ops/{name}", row).status_code == 201
+
+    begin_with(store, f"{name} of {ontology.said()}", make)
 
 
 @pytest.fixture
 def turbines(ontology: Ontology, store: Store, steward_client: APIClient) -> Ontology:
     """The two tables of the ontology, and two rows of turbines."""
-    assert send(steward_client, "post", "/ops/initialize").status_code == 200
-    for row in (FIRST, SECOND):
-        assert send(steward_client, "post", "/ops/turbines", row).status_code == 201
+    make_by_rest(ontology, store, steward_client, "turbines", (FIRST, SECOND))
     return ontology
 
 
@@ -84,7 +105,5 @@ def by_hand(settings) -> Hand:
 def mills(ontology: Ontology, store: Store, steward_client: APIClient) -> Ontology:
     """A table without a unique rule, so that DuckDB alters all of it, and two rows."""
     ontology.say(MILLS)
-    assert send(steward_client, "post", "/ops/initialize").status_code == 200
-    for row in ROWS:
-        assert send(steward_client, "post", "/ops/mills", row).status_code == 201
+    make_by_rest(ontology, store, steward_client, "mills", ROWS)
     return ontology

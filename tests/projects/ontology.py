@@ -36,6 +36,10 @@ class Ontology:
     def say(self, document: dict, document_id: str = "") -> None:
         (self.folder / f"{document_id or document['name'] + '_schema'}.json").write_text(json.dumps(document))
 
+    def said(self) -> list[tuple[str, str]]:
+        """Every document, after its name."""
+        return sorted((path.name, path.read_text()) for path in self.folder.iterdir())
+
     def forget(self, document_id: str) -> None:
         (self.folder / f"{document_id}.json").unlink()
 
