@@ -1,7 +1,8 @@
 """Plans as a steward handles them by REST, and their SQL run by hand with plain DuckDB on a copy of the file."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rest_framework.test import APIClient
 from projects.store.connection import get_store, reset_store
 from tests.projects.ontology import send
 
+PLAIN = duckdb.connect()
 Plan = dict[str, Any]
 Table = dict[str, Any]
 
@@ -78,13 +80,26 @@ def copied(path: Path) -> Path:
     return Path(shutil.copyfile(settings.DUCKDB_PATH, path))
 
 
+@contextmanager
+def opened_by_hand(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The file in a DuckDB that knows nothing of us. A process has one, for a new one costs more than what it is asked."""
+    with PLAIN.cursor() as plain:
+        plain.execute("SET TimeZone = 'UTC'")
+        plain.execute(f"ATTACH '{path}' AS by_hand")
+        plain.execute("USE by_hand")
+        try:
+            yield plain
+        finally:
+            plain.execute("USE memory")
+            plain.execute("DETACH by_hand")
+
+
 def run_by_hand(path: Path, plan: Plan, *, undone: Plan | None = None) -> None:
     """Runs the SQL that a plan shows on a copy of the file, in one transaction, by a DuckDB that knows nothing of us.
 
     `undone` is the plan that it takes back, whose archive it reads.
     """
-    with duckdb.connect(str(path)) as plain:
-        plain.execute("SET TimeZone = 'UTC'")
+    with opened_by_hand(path) as plain:
         if undone and undone["outcome"]["archive"]:
             kept = get_store().archive / undone["outcome"]["archive"]["file"]
             plain.execute(f"CREATE TEMP VIEW \"archive of plan {undone['id']}\" AS SELECT * FROM read_parquet('{kept}')")
@@ -95,8 +110,7 @@ def run_by_hand(path: Path, plan: Plan, *, undone: Plan | None = None) -> None:
 
 
 def table_in(path: Path, name: str = "turbines") -> Table | None:
-    with duckdb.connect(str(path)) as plain:
-        plain.execute("SET TimeZone = 'UTC'")
+    with opened_by_hand(path) as plain:
         return _table(plain, name)
 
 
