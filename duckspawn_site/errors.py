@@ -41,6 +41,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.RowNotFound: Answer(404, "row-not-found", "No such row"),
     projects.PlanNotFound: Answer(404, "plan-not-found", "No such plan"),
     projects.JobNotFound: Answer(404, "job-not-found", "No such job"),
+    projects.JobFileNotFound: Answer(404, "job-file-not-found", "No such file"),
     registry.UnknownSchema: Answer(404, "unknown-schema", "No such schema"),
     registry.UnknownVersion: Answer(404, "unknown-version", "No such version"),
     registry.NoSnapshot: Answer(404, "no-snapshot", "No schema of that name"),

@@ -221,6 +221,10 @@ class JobNotFound(ProjectsError):
     """There is no job {job} that you may see."""
 
 
+class JobFileNotFound(ProjectsError):
+    """The job {job}, which is {state}, has no file; files are kept for seven days."""
+
+
 class JobOver(ProjectsError):
     """The job {job} is over: it ended {state}."""
 

@@ -1,14 +1,22 @@
-"""Whole results as files: streamed as they are read."""
+"""Whole results as files: streamed while they are read, or written into the spool by a job."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
-from projects import streams
+from projects import cursors, streams, versions
 from projects.aliases import Names
-from projects.filters import Listing
-from projects.formats import Format
-from projects.store import export
+from projects.errors import JobFileNotFound
+from projects.filters import Listing, parse_listing
+from projects.formats import FORMATS, Format
+from projects.models import Job
+from projects.store import export, spool
+from projects.store.books import LiveTable
 from projects.store.connection import Store
+from projects.store.retries import steadily
 
 
 def sheet_of(names: Names, listing: Listing, version: int | None) -> export.Sheet:
@@ -23,6 +31,38 @@ def streamed(store: Store, names: Names, listing: Listing, form: Format, request
     answer = streams.streamed(request, chunks, form.kind, packs=not form.is_packed)
     answer["Content-Disposition"] = attachment(names.live.name, form)
     return answer
+
+
+def to_file(store: Store, inputs: Mapping[str, Any], job: str) -> dict[str, Any]:
+    """Writes the file that a job's inputs ask for; gives its rows, its bytes, and the address where it is fetched.
+
+    Raises as `streamed`, and DiskFull, and as `versions.names`.
+    """
+    form, version = FORMATS[inputs["format"]], inputs.get("version")
+
+    def written(live: LiveTable) -> tuple[int, int]:
+        names = versions.names(live, inputs["table"], version, reads=True)
+        listing = cursors.opened(names, parse_listing(names, [(name, value) for name, value in inputs["parameters"]]))
+        return export.write(store, live.name, sheet_of(names, listing, version), form.name, path)
+
+    path = spool.new_path(store, f".{form.suffix}")
+    rows, size = steadily(store, inputs["table"], written)
+    path.rename(_path(store, job, form))
+    return {"rows": rows, "bytes": size, "file": f"/ops/jobs/{job}/file"}
+
+
+def file_of(store: Store, job: Job) -> tuple[Path, Format]:
+    """The file that a job made. Raises JobFileNotFound where there is none, or none any more."""
+    form = FORMATS.get(str(job.inputs.get("format")))
+    if job.kind == "export" and form:
+        path = _path(store, str(job.id), form)
+        if path.exists():
+            return path, form
+    raise JobFileNotFound(job=job.id, state=job.state)
+
+
+def _path(store: Store, job: str, form: Format) -> Path:
+    return store.spool / f"job-{job}.{form.suffix}"
 
 
 def attachment(table: str, form: Format) -> str:

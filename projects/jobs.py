@@ -15,7 +15,7 @@ from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 
-from projects import audit, loads, notices, plan_runs, plans, sync, undoing
+from projects import audit, exports, loads, notices, plan_runs, plans, sync, undoing
 from projects.errors import JobOver, NotAllowed, StoreBusy
 from projects.models import Job
 from projects.store import books
@@ -60,6 +60,10 @@ def _load(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict
         path.unlink(missing_ok=True)
 
 
+def _export(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
+    return exports.to_file(store, inputs, job)
+
+
 def _verify_audit(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
     verdict = audit.verify()
     return {"ok": verdict.ok, "entries": verdict.entries, "broken_at": verdict.broken_at, "detail": verdict.detail}
@@ -87,6 +91,7 @@ KINDS: dict[str, Kind] = {
     "load": Kind(rights.WRITE_ROWS, _load),
     "apply": Kind(rights.MANAGE_TABLES, _apply),
     "undo": Kind(rights.MANAGE_TABLES, _undo),
+    "export": Kind(rights.READ_ROWS, _export),
     "verify_audit": Kind(rights.READ_AUDIT, _verify_audit),
 }
 

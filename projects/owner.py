@@ -101,6 +101,7 @@ class Duties:
         try:
             if self._swept is None or time.monotonic() - self._swept > SWEEP:
                 notices.forget_old()
+                spool.expire(get_store())
                 archives.purge_by_setting(get_store(), actor=jobs.SYSTEM)
                 idempotency.forget_old(get_store())
                 self._swept = time.monotonic()

@@ -1,6 +1,6 @@
 """The query door: somebody's own SELECT, answered whole in the format that they want."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -16,8 +16,7 @@ from projects.exports import attachment
 from projects.formats import Format
 from projects.store import query
 from projects.store.connection import get_store
-from projects.store.spool import PIECE
-from projects.streams import leaving, packed
+from projects.streams import Pieces, leaving, packed
 from schema_registry import rights
 
 IN_MEMORY = 4 << 20  # bytes of an answer; a larger one waits in a file without a name
@@ -39,7 +38,7 @@ def answered(request: Request, statement: str, parameters: Sequence[Any]) -> Htt
             whole = HttpResponse(file.read(), content_type=form.kind)
         answer = whole if form.is_packed else packed(plain, whole)
     else:
-        answer = StreamingHttpResponse(_Pieces(file), content_type=form.kind, headers={"Content-Length": str(size)})
+        answer = StreamingHttpResponse(Pieces(file), content_type=form.kind, headers={"Content-Length": str(size)})
     if form.name != "json":
         answer["Content-Disposition"] = attachment("query", form)
     return answer
@@ -58,16 +57,3 @@ def _written(request: Request, statement: str, parameters: Sequence[Any], form: 
         unless_whole.pop_all()
     file.seek(0)
     return file, size
-
-
-class _Pieces(Iterator[bytes]):
-    """A file in pieces, gone once the answer is closed."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.close = file.close
-
-    def __next__(self) -> bytes:
-        if piece := self._file.read(PIECE):
-            return piece
-        raise StopIteration

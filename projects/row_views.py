@@ -13,7 +13,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from projects import bodies, exchange, idempotency, loads, preconditions, row_sets, rows, versions
+from projects import bodies, exchange, export_jobs, idempotency, loads, preconditions, row_sets, rows, versions
 from projects.errors import BadRequest
 from projects.idempotency import Promise
 from projects.list_answers import aggregated, listed, pairs_of
@@ -80,6 +80,8 @@ class Rows(_Door):
 
     def get(self, request: Request, table: str) -> HttpResponseBase:
         store, plain, version = get_store(), _plain(request), _version(request)
+        if export_jobs.is_asked(plain):
+            return export_jobs.left(store, table, plain, version, request.user)
         return steadily(store, table, lambda live: listed(store, versions.names(live, table, version, reads=True), plain))
 
     def post(self, request: Request, table: str) -> HttpResponse:

@@ -3,13 +3,14 @@
 import zlib
 from collections.abc import Callable, Iterator
 from socket import MSG_DONTWAIT, MSG_PEEK
-from typing import Any
+from typing import IO, Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
 from projects.formats import weighed
 from projects.slots import Streaming
+from projects.store.spool import PIECE
 
 SMALL = 1024  # bytes that are not worth packing
 QUICK = 1  # zlib's level; a higher one takes twice the time for a tenth of the size
@@ -87,6 +88,19 @@ def takes_gzip(request: HttpRequest) -> bool:
     """Whether the client takes gzip (RFC 9110, 12.5.3)."""
     given = dict(weighed(request.headers.get("Accept-Encoding", "")))
     return given.get("gzip", given.get("*", 0.0)) > 0
+
+
+class Pieces(Iterator[bytes]):
+    """A file in pieces, closed once the answer is."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.close = file.close
+
+    def __next__(self) -> bytes:
+        if piece := self._file.read(PIECE):
+            return piece
+        raise StopIteration
 
 
 def leaving(request: HttpRequest) -> Callable[[], bool]:

@@ -2,16 +2,21 @@
 
 from typing import Any
 
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import jobs
+from projects import export_jobs, jobs
 from projects.errors import BadRequest, JobNotFound, NotAllowed
+from projects.exchange import AnyFormat
+from projects.formats import FORMATS
 from projects.models import Job
-from projects.row_views import actor_of
+from projects.row_views import actor_of, check_scope
 from projects.serializers import JobSerializer, SyncRequest
+from projects.store.connection import get_store
 from projects.table_views import check_unscoped, json_object, visible_jobs
 from schema_registry import rights
 from schema_registry.rights import HasRight
@@ -42,6 +47,25 @@ class Sync(APIView):
         accepted = {"accept_shrunk": True} if _accepts_shrunk(body.get("accept_shrunk", False), names) else {}
         job = jobs.leave_once("sync", {"names": names, "dry_run": False, **accepted}, request.user)
         return Response(JobSerializer(job).data, status=202, headers={"Location": f"/ops/jobs/{job.id}"})
+
+
+class JobFile(APIView):
+    """What an export's job made."""
+
+    permission_classes = [HasRight]
+    content_negotiation_class = AnyFormat
+    rights = {"GET": rights.READ_ROWS}
+
+    @extend_schema(
+        responses={(200, form.kind): OpenApiTypes.BINARY for form in FORMATS.values() if form.name != "json"},
+        operation_id="get_job_file",
+        tags=["jobs"],
+    )
+    def get(self, request: Request, job: str) -> HttpResponseBase:
+        """The file that an export's job made. It is kept for seven days."""
+        found = _found(request, job)
+        check_scope(request, str(found.inputs.get("table", "")))
+        return export_jobs.fetched(get_store(), found, request._request)
 
 
 class OneJob(APIView):

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from projects.errors import DiskFull
 from projects.filters import Listing
 from projects.store import lines, lists
 from projects.store.batches import ROWS, Chunk, Result
 from projects.store.connection import Store
-from projects.store.errors import fitting
+from projects.store.errors import fitting, translated
 from projects.store.outputs import Output, of_table
 from projects.store.watch import Watch, stays
 from schema_registry.schema import TableSchema
@@ -85,3 +87,25 @@ def rows(store: Store, table: str, sheet: Sheet, form: str, is_gone: Callable[[]
         for chunk in chunks(cursor, sheet, form):
             store.stats.rows_read += chunk.rows
             yield chunk.data
+
+
+def write(store: Store, table: str, sheet: Sheet, form: str, path: Path) -> tuple[int, int]:
+    """Writes a list's file for the one job that runs, whose progress can be told; gives its rows and bytes.
+
+    Raises BadRequest, SchemaMoved, OutOfMemory, DiskFull; then there is no file.
+    """
+    found = size = 0
+    try:
+        with path.open("wb") as file, translated(), fitting(table), lists.understood():
+            path.chmod(0o600)
+            for chunk in chunks(store.measured_cursor(), sheet, form):
+                file.write(chunk.data)
+                found, size = found + chunk.rows, size + len(chunk.data)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise DiskFull() from error
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    store.stats.rows_read += found
+    return found, size

@@ -44,9 +44,20 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
 
 def sweep(store: Store) -> int:
     """Removes what a process that was killed left behind; gives the number of files. Jobs' own files stay for seven days."""
-    old = time.time() - JOB_FILES_KEPT
-    files = [path for path in store.spool.glob("*") if path.is_file()]
-    leftovers = [path for path in files if not path.name.startswith("job-") or path.stat().st_mtime < old]
+    leftovers = [path for path in _files(store) if not path.name.startswith("job-")]
     for path in leftovers:
         path.unlink(missing_ok=True)
-    return len(leftovers)
+    return len(leftovers) + expire(store)
+
+
+def expire(store: Store) -> int:
+    """Removes the files that jobs made more than seven days ago; gives their number."""
+    old = time.time() - JOB_FILES_KEPT
+    expired = [path for path in _files(store) if path.name.startswith("job-") and path.stat().st_mtime < old]
+    for path in expired:
+        path.unlink(missing_ok=True)
+    return len(expired)
+
+
+def _files(store: Store) -> list[Path]:
+    return [path for path in store.spool.glob("*") if path.is_file()]

@@ -4,6 +4,9 @@ import csv
 import gzip
 import io
 import json
+import os
+import time as clocks
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from uuid import UUID
@@ -12,8 +15,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from django.contrib.auth.models import User
+from django.db import connections
 from rest_framework.test import APIClient
 
+from projects import jobs
+from projects.models import Job
+from projects.store import spool
 from projects.store.connection import Store
 from tests.conftest import client_of, user_with_role
 from tests.projects.conftest import make_table
@@ -185,3 +193,72 @@ def test_a_stream_that_is_left_lets_go_of_the_table(things: APIClient, store: St
 def test_a_token_of_other_tables_gets_no_file(things: APIClient) -> None:
     narrow = client_of(user_with_role("viewer"), role="viewer", scopes=["others"])
     assert narrow.get("/ops/things?format=parquet").status_code == 403
+
+
+def run_jobs(store: Store) -> None:
+    while job := jobs.next_job():
+        jobs.run(store, job)
+
+
+def test_an_export_that_nobody_waits_for_becomes_a_file(
+    things: APIClient, viewer_client: APIClient, operator_client: APIClient, store: Store
+) -> None:
+    asked = "/ops/things?id__gte=2&sort=-id&fields=text,id"
+    accepted = things.get(f"{asked}&format=csv", HTTP_PREFER="respond-async")
+    assert (accepted.status_code, accepted["Preference-Applied"]) == (202, "respond-async")
+    address = accepted["Location"]
+    assert things.get(f"{address}/file").json()["code"] == "job-file-not-found"
+    run_jobs(store)
+    job = things.get(address).json()
+    assert (job["kind"], job["state"], job["error"]) == ("export", "done", "")
+    whole = b'text,id\n,3\n"",2\n'
+    assert job["result"] == {"rows": 2, "bytes": len(whole), "file": f"{address}/file"}
+
+    answer = things.get(job["result"]["file"])
+    assert body(answer) == whole
+    assert (answer["Content-Type"], answer["Content-Length"]) == ("text/csv", str(len(whole)))
+    assert answer["Content-Disposition"] == 'attachment; filename="things.csv"'
+    assert body(operator_client.get(f"{address}/file")) == whole
+    assert viewer_client.get(f"{address}/file").status_code == 404
+    narrow = client_of(User.objects.get(username="editor"), scopes=["others"])
+    assert narrow.get(f"{address}/file").status_code == 403
+
+    spool.sweep(store)
+    assert body(things.get(f"{address}/file")) == whole
+    for path in store.spool.iterdir():
+        os.utime(path, (0, 0))
+    assert spool.expire(store) == 1
+    assert things.get(f"{address}/file").status_code == 404
+
+
+def test_an_export_that_can_only_fail_is_refused_before_it_is_a_job(things: APIClient, store: Store) -> None:
+    assert things.get("/ops/things?format=csv&colour=red", HTTP_PREFER="respond-async").status_code == 400
+    assert things.get("/ops/nothings?format=csv", HTTP_PREFER="respond-async").status_code == 404
+    assert things.get("/ops/things?limit=1", HTTP_PREFER="respond-async").status_code == 200
+    accepted = things.get("/ops/things?format=parquet&text__regex=%28", HTTP_PREFER="respond-async")
+    assert accepted.status_code in (202, 400)
+    run_jobs(store)
+    assert Job.objects.filter(state="done").count() == 0
+    assert list(store.spool.iterdir()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancelled_export_leaves_no_file(store: Store, editor_client: APIClient) -> None:
+    make_table("long", [{"name": "id", "type": "BIGINT", "required": True}])
+    store.writer.alone(lambda transaction: transaction.execute("INSERT INTO main.long FROM range(3000000)"))
+    accepted = editor_client.get("/ops/long?format=ndjson&sort=-id", HTTP_PREFER="respond-async")
+    job = jobs.next_job()
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(cancel_once_it_runs, editor_client, accepted["Location"])
+        jobs.run(store, job)
+        watching.result()
+    assert editor_client.get(accepted["Location"]).json()["state"] == "cancelled"
+    assert list(store.spool.iterdir()) == []
+
+
+def cancel_once_it_runs(client: APIClient, address: str) -> None:
+    try:
+        while client.delete(address).status_code != 202:
+            clocks.sleep(0.01)
+    finally:
+        connections.close_all()
