@@ -14,24 +14,25 @@ from urllib.parse import quote
 import orjson
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from drf_spectacular.drainage import warn
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularSwaggerSplitView
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import exchange
+from projects import exchange, formats, linked_data
 from projects.aliases import Names
+from projects.bodies import JSON
 from projects.column_documents import Json
 from projects.errors import BadRequest, StoreHeld
 from projects.row_views import Reach, check_scope
 from projects.shared_documents import PARTS, SECURITY
+from projects.store.books import LiveTable
 from projects.store.connection import Store, get_store
 from projects.table_documents import component_names, components, paths, row_schema
 from schema_registry.errors import SpawnError
@@ -154,32 +155,37 @@ def _answer(request: HttpRequest, body: bytes, kind: str) -> HttpResponse:
     return get_conditional_response(request, etag=etag, response=answer) or answer
 
 
-class _JsonSchema(JSONRenderer):
-    media_type = "application/schema+json"
-    format = "schema"
+JSON_SCHEMA, JSON_LD = "application/schema+json", "application/ld+json"
 
 
 class TableJsonSchema(APIView):
-    """A row's JSON Schema."""
+    """A row's JSON Schema, or its JSON-LD context."""
 
     permission_classes = [Reach]
+    content_negotiation_class = exchange.AnyFormat
     rights = {"GET": READ_ROWS}
-    renderer_classes = [_JsonSchema, JSONRenderer]
 
     @extend_schema(exclude=True)  # Each live table's own path describes it.
     def get(self, request: Request, table: str) -> HttpResponse:
-        """JSON Schema 2020-12 of a row as it is answered."""
+        """JSON Schema 2020-12 of a row as it is answered; or what its names mean, as a JSON-LD context, by Accept."""
         _check_parameters(request._request)
         live = get_store().table(table)
         schema = live.schema
+        if formats.best(request.headers.get("Accept", ""), [JSON_SCHEMA, JSON_LD, JSON]) == JSON_LD:
+            return _told(request, live, table, linked_data.context(schema), JSON_LD)
         head = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": request.build_absolute_uri(f"/ops/{quote(schema.name)}/schema"),
             "title": schema.name,
         }
         tail = {"x-primary-key": list(schema.primary_key), "x-unique": [list(rule) for rule in schema.unique]}
-        answer = _answer(request._request, orjson.dumps(head | row_schema(schema) | tail), _JsonSchema.media_type)
-        return exchange.telling(answer, Names(live, table).used)
+        return _told(request, live, table, head | row_schema(schema) | tail, JSON_SCHEMA)
+
+
+def _told(request: Request, live: LiveTable, table: str, document: Json, kind: str) -> HttpResponse:
+    answer = _answer(request._request, orjson.dumps(document), kind)
+    patch_vary_headers(answer, ["Accept"])
+    return exchange.telling(answer, Names(live, table).used)
 
 
 class Docs(PermissionRequiredMixin, SpectacularSwaggerSplitView):

@@ -262,3 +262,17 @@ def cancel_once_it_runs(client: APIClient, address: str) -> None:
             clocks.sleep(0.01)
     finally:
         connections.close_all()
+
+
+def test_what_the_names_of_a_row_mean_is_had_as_linked_data(things: APIClient) -> None:
+    make_table("plain", [{"name": "id", "type": "INTEGER", "required": True}])
+    answer = things.get("/ops/things/schema", HTTP_ACCEPT="application/ld+json, application/json;q=0.5")
+    assert answer["Content-Type"] == "application/ld+json"
+    width = {"@id": "https://example.org/width", "@type": "http://www.w3.org/2001/XMLSchema#decimal"}
+    assert answer.json() == {"@context": {"wide": width}, "@type": "https://example.org/Thing"}
+    assert things.get("/ops/plain/schema", HTTP_ACCEPT="application/ld+json").json() == {"@context": {}}
+    for accept in ("", "application/json", "text/html, */*;q=0.1", "application/schema+json"):
+        assert things.get("/ops/things/schema", HTTP_ACCEPT=accept)["Content-Type"] == "application/schema+json"
+    refused = things.get("/ops/things/schema", HTTP_ACCEPT="text/csv")
+    assert refused.status_code == 406
+    assert "application/ld+json" in refused.json()["detail"]
