@@ -1,6 +1,8 @@
 """How gunicorn serves: one worker, because one process owns the DuckDB file, with threads; `manage.py up` starts it."""
 
 import os
+import signal
+import threading
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duckspawn_site.settings")
@@ -44,6 +46,21 @@ def post_worker_init(worker: Any) -> None:
     from projects.owner import start_owner  # noqa: PLC0415 - Django is set up by now, and not before.
 
     start_owner()
+    graceful = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: Any) -> None:
+        worker_int(worker)
+        graceful(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.siginterrupt(signal.SIGTERM, False)  # As gunicorn has it: requests under way are not disturbed.
+
+
+def worker_int(worker: Any) -> None:
+    """Ends the event streams as soon as the server is told to stop; in a thread, for a signal's handler must not wait for a lock."""
+    from projects.owner import end_streams  # noqa: PLC0415
+
+    threading.Thread(target=end_streams, name="duckspawn-end-streams", daemon=True).start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -46,6 +46,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     registry.UnknownVersion: Answer(404, "unknown-version", "No such version"),
     registry.NoSnapshot: Answer(404, "no-snapshot", "No schema of that name"),
     registry.DocumentNotFound: Answer(404, "document-not-found", "No such document"),
+    projects.ChangesForgotten: Answer(410, "changes-forgotten", "The changes are kept no longer"),
     # What was sent cannot be taken.
     projects.BadRequest: Answer(400, "bad-request", "The request is not understood"),
     projects.DocumentNamesOther: Answer(422, "document-names-other", "The document is of another table"),

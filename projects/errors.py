@@ -25,6 +25,15 @@ class PreconditionFailed(ProjectsError):
     """The row {key} of the table {table} {reason}."""
 
 
+class ChangesForgotten(ProjectsError):
+    """Changes of {table} right after {since} are kept no longer: read its rows anew, then go on with since={last}.
+
+    The oldest that are kept follow since={oldest}.
+    """
+
+    oldest: int
+
+
 class KeyReused(ProjectsError):
     """This Idempotency-Key was used for another request to this table; a new request takes a new key."""
 

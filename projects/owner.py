@@ -137,6 +137,11 @@ def start_owner() -> None:
         _duties.start()
 
 
+def end_streams() -> None:
+    """Ends the event streams, which a server that stops would else wait for."""
+    get_store().end_waits()
+
+
 def stop_owner() -> None:
     """Ends what `start_owner` began, with everything that was accepted written."""
     global _duties  # noqa: PLW0603

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects import drift_views, plan_views, row_views, sync_views, table_views
+from projects import change_views, drift_views, plan_views, row_views, sync_views, table_views
 from projects.openapi import Docs, Document, TableJsonSchema
 
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("ops/jobs/<uuid:job>", sync_views.OneJob.as_view()),
     path("ops/jobs/<uuid:job>/file", sync_views.JobFile.as_view()),
     path("ops/<str:table>", row_views.Rows.as_view()),
+    path("ops/<str:table>/changes", change_views.Changes.as_view()),
     path("ops/<str:table>/schema", TableJsonSchema.as_view()),
     path("ops/<str:table>/aggregate", row_views.Aggregate.as_view()),
     path("ops/<str:table>/<str:key>", row_views.Row.as_view()),

@@ -223,19 +223,22 @@ FEW = 8  # entries up to which a written-out insert is planned sooner than one t
 
 def last_seq(cursor: duckdb.DuckDBPyConnection) -> int:
     found = cursor.execute(f"SELECT coalesce(max(seq), 0) FROM {BOOKS}.changes").fetchone()
-    kept = get(cursor, "changes_forgotten")
-    return max(found[0] if found else 0, int(kept or 0))
+    return max(found[0] if found else 0, forgotten(cursor))
 
 
-def _moment(at: datetime) -> str:
-    """A time in UTC as a cell."""
+def forgotten(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The number up to which entries are kept no longer."""
+    return int(get(cursor, "changes_forgotten") or 0)
+
+
+def utc_cell(at: datetime) -> str:
+    """A time in UTC as the cell of a TIMESTAMP."""
     return at.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def write_entries(cursor: duckdb.DuckDBPyConnection, entries: Sequence[Entry], *, after: int, at: datetime) -> int:
     """Numbers and writes the entries; gives the last number."""
-    moment = _moment(at)
-    rows = [_as_cells(entry, seq, moment) for seq, entry in enumerate(entries, after + 1)]
+    rows = [_as_cells(entry, seq, utc_cell(at)) for seq, entry in enumerate(entries, after + 1)]
     if len(rows) <= FEW:
         cursor.execute(_WRITE_FEW + ", ".join(f"({', '.join(literal(row[name]) for name in _COLUMNS)})" for row in rows))
     else:
@@ -245,7 +248,7 @@ def write_entries(cursor: duckdb.DuckDBPyConnection, entries: Sequence[Entry], *
 
 def write_relation(cursor: duckdb.DuckDBPyConnection, entries: EntryRelation, *, after: int, at: datetime) -> int:
     """Numbers and writes what stands in a relation, in one statement; gives the last number."""
-    moment = literal(_moment(at))
+    moment = literal(utc_cell(at))
     texts = ", ".join(literal(text) for text in (entries.table, entries.op, entries.actor, entries.job))
     version = "NULL" if entries.schema_version is None else str(entries.schema_version)
     statement = (
@@ -299,7 +302,7 @@ _KEPT = "id, digest, answered_at, status, headers, body"
 
 def put_kept(cursor: duckdb.DuckDBPyConnection, answers: Sequence[Kept]) -> None:
     """Keeps answers, each in place of an older one that is no longer given."""
-    texts = ((str(a.id), a.digest, _moment(a.at), str(a.status), a.headers, a.body) for a in answers)
+    texts = ((str(a.id), a.digest, utc_cell(a.at), str(a.status), a.headers, a.body) for a in answers)
     rows = ", ".join(f"({', '.join(map(literal, row))})" for row in texts)
     cursor.execute(f"INSERT OR REPLACE INTO {BOOKS}.answers ({_KEPT}) VALUES {rows}")
 
@@ -307,10 +310,10 @@ def put_kept(cursor: duckdb.DuckDBPyConnection, answers: Sequence[Kept]) -> None
 def kept(cursor: duckdb.DuckDBPyConnection, ids: Sequence[UUID], *, since: datetime) -> Kept | None:
     """The answer under one of the ids that is not older than `since`."""
     listed = ", ".join(literal(str(one)) for one in ids)
-    statement = f"SELECT {_KEPT} FROM {BOOKS}.answers WHERE id IN ({listed}) AND answered_at >= {literal(_moment(since))}::TIMESTAMP"
+    statement = f"SELECT {_KEPT} FROM {BOOKS}.answers WHERE id IN ({listed}) AND answered_at >= {literal(utc_cell(since))}::TIMESTAMP"
     found = cursor.execute(statement).fetchall()
     return Kept(*found[0]) if found else None
 
 
 def forget_kept(cursor: duckdb.DuckDBPyConnection, *, before: datetime) -> None:
-    cursor.execute(f"DELETE FROM {BOOKS}.answers WHERE answered_at < {literal(_moment(before))}::TIMESTAMP")
+    cursor.execute(f"DELETE FROM {BOOKS}.answers WHERE answered_at < {literal(utc_cell(before))}::TIMESTAMP")

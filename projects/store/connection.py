@@ -75,6 +75,8 @@ class Store:
         self._threads = threads
         self._opening = threading.RLock()
         self._committing = threading.Lock()
+        self._news = threading.Condition()
+        self._hushed = False
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._measured: duckdb.DuckDBPyConnection | None = None
         self._closed = False
@@ -162,6 +164,7 @@ class Store:
 
     def close(self) -> None:
         """Writes what was accepted and closes the file, with its log folded in. Later use raises StoreClosed."""
+        self.end_waits()
         self.writer.stop()
         with self._opening:
             self._closed = True
@@ -249,6 +252,26 @@ class Store:
         with self._committing:
             return self._catalogue.get(table.name.casefold()) is table
 
+    # The change feed.
+
+    @property
+    def seq(self) -> int:
+        """The last number of the change feed; everything up to it can be read."""
+        self.connection()
+        return self._seq
+
+    def wait_past(self, seq: int, seconds: float) -> bool:
+        """Waits until the feed goes on after `seq`, at most so long. False where nobody is to wait, for the process stops."""
+        with self._news:
+            self._news.wait_for(lambda: self._seq > seq or self._hushed, seconds)
+            return not self._hushed
+
+    def end_waits(self) -> None:
+        """Sends those away who wait for the change feed, now and from now on."""
+        with self._news:
+            self._hushed = True
+            self._news.notify_all()
+
     # Writing.
 
     @contextmanager
@@ -283,10 +306,17 @@ class Store:
             seq = self._number(transaction)
             transaction.cursor.commit()
             transaction.committed = True
-            self._seq = seq
+            self._tell(seq)
             self._changed |= {table.casefold(): seq for table in transaction.tables()}
             if transaction.changes_catalogue:
                 self._reload(transaction.cursor)
+
+    def _tell(self, seq: int) -> None:
+        """Wakes those who wait for the feed's next number."""
+        if seq > self._seq:
+            with self._news:
+                self._seq = seq
+                self._news.notify_all()
 
     def _number(self, transaction: Transaction) -> int:
         """Writes the transaction's entries with their numbers, and forgets the oldest of all; gives the last number."""
