@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotAcceptable
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -17,12 +16,14 @@ from projects.bodies import JSON
 from projects.conditions import Refused
 from projects.errors import BadRequest
 from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT, whole
+from projects.formats import NDJSON, best
 from projects.row_views import SCHEMA_VERSION, Reach
-from projects.slots import Streaming, leaving
+from projects.slots import Streaming
 from projects.store.connection import get_store
+from projects.streams import leaving
 from schema_registry import rights
 
-NDJSON, EVENTS = "application/x-ndjson", "text/event-stream"
+EVENTS = "text/event-stream"
 FORMATS = {"json": JSON, "ndjson": NDJSON, "events": EVENTS}
 LARGEST_SEQ = 2**62
 
@@ -75,12 +76,7 @@ def _format(request: HttpRequest) -> str:
         if asked not in FORMATS:
             raise BadRequest(detail=f"format is one of {', '.join(FORMATS)}, not {asked!r}.")
         return FORMATS[asked]
-    for part in request.headers.get("Accept", "*/*").split(","):
-        kind = part.split(";")[0].strip().lower()
-        for own in FORMATS.values():
-            if kind in (own, "*/*", own.split("/")[0] + "/*"):
-                return own
-    raise NotAcceptable(f"Changes can be had as {', '.join(FORMATS.values())}.")
+    return best(request.headers.get("Accept", ""), list(FORMATS.values()))
 
 
 def _given(request: HttpRequest, *known: str) -> Mapping[str, Any]:

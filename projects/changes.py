@@ -10,11 +10,12 @@ from projects.store import feed
 from projects.store.books import LiveTable
 from projects.store.connection import Store
 from projects.store.feed import Stretch, Told
+from projects.store.watch import stays
 
 LASTS = 300.0  # seconds after which a stream of events ends, and its client comes again
 HEARTBEAT = 15.0  # seconds of silence after which a stream says that it is alive
 PACE = 0.25  # seconds between two looks at the feed, however much is written
-LOOK_EVERY = 1.0  # seconds between looks whether the client is gone
+LOOK_EVERY = 0.3  # seconds between looks whether the client is gone
 COME_AGAIN = 2000  # milliseconds
 AT_ONCE = 1000  # entries
 
@@ -23,11 +24,6 @@ def listed(store: Store, table: str, since: int | None, limit: int) -> tuple[Str
     """The entries after `since`, and the old name that was used. Raises TableNotFound, ChangesForgotten."""
     live = store.table(table)
     return feed.stretch(store, live, since, limit), Names(live, table).used
-
-
-def stays() -> bool:
-    """A client of whom nothing is known."""
-    return False
 
 
 def followed(store: Store, table: str, since: int | None, is_gone: Callable[[], bool] = stays) -> tuple[Iterator[str], Used]:

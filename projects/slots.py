@@ -1,13 +1,11 @@
 """Threads for what takes long: streams, exports and uploads together have at most half of them, so that the others go on serving."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from socket import MSG_DONTWAIT, MSG_PEEK
 from typing import TypeVar
 
 from django.conf import settings
-from django.http import HttpRequest
 
 from projects.errors import TooManyStreams
 
@@ -61,18 +59,3 @@ class Streaming(Iterator[T]):
             give_back()
             if close := getattr(self._chunks, "close", None):
                 close()
-
-
-def leaving(request: HttpRequest) -> Callable[[], bool]:
-    """Asks whether the client has closed its connection, as far as the server under us lets us see it."""
-    socket = request.META.get("gunicorn.socket")
-
-    def is_gone() -> bool:
-        try:
-            return socket is not None and socket.recv(1, MSG_PEEK | MSG_DONTWAIT) == b""
-        except (BlockingIOError, ValueError):  # An encrypted connection cannot be peeked at.
-            return False
-        except OSError:
-            return True
-
-    return is_gone
