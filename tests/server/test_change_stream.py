@@ -5,13 +5,14 @@ import threading
 import time
 from collections.abc import Iterator
 
+import pytest
 import requests
 
 from tests.projects.conftest import WIND_FARM
 from tests.server.conftest import Server
 
 STREAM = {"Accept": "text/event-stream"}
-WRITERS, EACH = 4, 24
+WRITERS = 4
 
 
 def events(answer: requests.Response) -> Iterator[dict[str, str]]:
@@ -42,10 +43,10 @@ def follow(server: Server, last: str | None = None) -> requests.Response:
     raise AssertionError("who left still holds a thread")
 
 
-def write(server: Server, number: int) -> None:
+def write(server: Server, number: int, rows: int) -> None:
     with requests.Session() as session:
         session.headers.update(server.session.headers)
-        for turn in range(EACH):
+        for turn in range(rows):
             row = WIND_FARM | {"project_name": f"{number}/{turn}"}
             made = session.post(f"{server.url}/ops/projects", json=row, timeout=30)
             assert made.status_code == 201
@@ -68,14 +69,15 @@ def followed(server: Server, last: str, wanted: int) -> tuple[list[dict], int]:
     return heard, visits
 
 
-def test_who_breaks_off_and_comes_again_misses_nothing_and_hears_nothing_twice(server: Server) -> None:
+@pytest.mark.parametrize("rows", [12, pytest.param(200, marks=pytest.mark.long)])
+def test_who_breaks_off_and_comes_again_misses_nothing_and_hears_nothing_twice(server: Server, rows: int) -> None:
     server.environment |= {"THREADS": "6"}
     server.start()
     start = server.get("/ops/projects/changes").headers["X-Last-Seq"]
-    writers = [threading.Thread(target=write, args=(server, number)) for number in range(WRITERS)]
+    writers = [threading.Thread(target=write, args=(server, number, rows)) for number in range(WRITERS)]
     for writer in writers:
         writer.start()
-    heard, visits = followed(server, start, WRITERS * EACH * 5 // 4)
+    heard, visits = followed(server, start, WRITERS * rows * 5 // 4)
     for writer in writers:
         writer.join()
     assert visits > 3
