@@ -17,11 +17,9 @@ from projects.conditions import Refused
 from projects.errors import BadRequest
 from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT, whole
 from projects.formats import NDJSON, best
-from projects.row_views import SCHEMA_VERSION, Reach
-from projects.slots import Streaming
+from projects.row_views import ROW_RIGHTS, SCHEMA_VERSION, Reach
 from projects.store.connection import get_store
-from projects.streams import leaving
-from schema_registry import rights
+from projects.streams import leaving, streamed
 
 EVENTS = "text/event-stream"
 FORMATS = {"json": JSON, "ndjson": NDJSON, "events": EVENTS}
@@ -34,7 +32,7 @@ class Changes(APIView):
 
     permission_classes = [Reach]
     content_negotiation_class = exchange.AnyFormat
-    rights = {"GET": rights.READ_ROWS}
+    rights = ROW_RIGHTS
 
     def get(self, request: Request, table: str) -> HttpResponseBase:
         plain = request._request
@@ -65,7 +63,7 @@ def _stream(request: HttpRequest, table: str) -> StreamingHttpResponse:
     seen = request.headers.get("Last-Event-ID")
     since = _number("Last-Event-ID", seen, 0, LARGEST_SEQ) if seen else _since(given.get("since"))
     events, used = changes.followed(get_store(), table, since, leaving(request))
-    answer = StreamingHttpResponse(Streaming(events), content_type=EVENTS)
+    answer = streamed(request, map(str.encode, events), EVENTS, packs=False)
     answer["Cache-Control"], answer["X-Accel-Buffering"] = "no-store", "no"  # A proxy that gathers would keep events back.
     return exchange.telling(answer, used)
 

@@ -101,6 +101,7 @@ def test_only_who_may_read_the_rows_hears_of_them(sums: APIClient, anonymous_cli
         assert sums.get("/ops/nothing/changes", headers={"Accept": accept}).json()["code"] == "table-not-found"
     assert sums.get("/ops/sums/changes", headers={"Accept": "image/png"}).status_code == 406
     assert sums.get("/ops/sums/changes", headers={"Schema-Version": "1"}).status_code == 400
+    assert send(sums, "post", "/ops/sums/changes", {}).status_code == 405
     assert send(sums, "post", "/ops/sums", {"id": "changes"})["Location"] == "/ops/sums/~63hanges"
     assert sums.get("/ops/sums/~63hanges").json()["id"] == "changes"
 
@@ -162,6 +163,7 @@ def test_events_go_on_from_where_they_are_asked_to(sums: APIClient, store: Store
         ]
         assert "[" + ",".join(b.splitlines()[2].removeprefix("data: ") for b in blocks[1:]) + "]" == listed
     assert sums.get("/ops/sums/changes", headers=asked | {"Last-Event-ID": "x"}).status_code == 400
+    assert b"".join(sums.head("/ops/sums/changes", headers=asked).streaming_content) == b""
 
     monkeypatch.setattr(changes, "LASTS", 0.6)
     monkeypatch.setattr(changes, "HEARTBEAT", 0.1)
