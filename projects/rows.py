@@ -9,7 +9,7 @@ from typing import Any
 
 from projects import versions
 from projects.aliases import Names, Used
-from projects.errors import BadRequest, RowRefused, TableReadOnly
+from projects.errors import BadRequest, DuplicateKey, RowRefused, TableReadOnly
 from projects.fields import NotACell, Rule, cell_of, condition, faults, pattern_rule, same_value
 from projects.models import is_read_only
 from projects.preconditions import Preconditions
@@ -93,7 +93,10 @@ def replace(
         fresh, check = names.stored_cells(whole, is_new=True), _check_of(names, key_text, wanted)
         return rows.Change(live.schema, changed, actor, live.version, key, "replace", fresh=fresh, check=check)
 
-    return _write(store, table, made, version)
+    try:
+        return _write(store, table, made, version)
+    except DuplicateKey:  # A load may have brought the row since it was looked for; now it is found.
+        return _write(store, table, made, version)
 
 
 def patch(

@@ -7,6 +7,9 @@ import pytest
 from django.db import connections
 from rest_framework.test import APIClient
 
+from projects import rows
+from projects.preconditions import Preconditions
+from projects.store import rows as stored
 from projects.store.connection import Store
 from tests.conftest import client_of, user_with_role
 from tests.projects.conftest import WIND_FARM, make_table
@@ -102,6 +105,24 @@ def test_put_makes_rows_of_any_key_and_meets_the_other_rules(store: Store, edito
     assert send(editor_client, "put", made["Location"], {"code": 1, "no": 7}).status_code == 201
     assert send(editor_client, "put", "/ops/words/b,1", {"code": 1}).status_code == 409
     assert editor_client.get("/ops/words").json() == [{"word": "a,b/", "no": 7, "code": 1}]
+
+
+def test_a_row_that_a_load_brings_while_it_is_put_is_replaced(store: Store) -> None:
+    make_table("words", [{"name": "word", "type": "VARCHAR", "required": True}, {"name": "code", "type": "INTEGER"}], primary_key=["word"])
+    looked = []
+
+    class Meanwhile(Preconditions):
+        """Once the writer has looked for the row, and before it writes, another transaction commits it."""
+
+        def refusal(self, table: str, key: str, row: str | None, *, reads: bool = False) -> None:
+            looked.append(row)
+            if row is None:
+                with store.transaction() as load:
+                    load.execute("INSERT INTO words VALUES ('a', 1)")
+
+    written = rows.replace(store, "words", "a", {"code": 2}, actor="ann", wanted=Meanwhile())
+    assert (looked, written.entry.op) == ([None, '{"word":"a","code":1}'], "replace")
+    assert stored.get(store, store.table("words").schema, ("a",)) == '{"word":"a","code":2}'
 
 
 def test_a_version_has_tags_of_its_own_shape(turbines: Ontology, steward_client: APIClient, store: Store) -> None:
