@@ -1,4 +1,4 @@
-"""Servers to measure: `manage.py up` and the bare view's, each in a process of its own with files of its own."""
+"""The server that is measured: `manage.py up` with the bare view's address added, in a process of its own with files of its own."""
 
 import base64
 import http.client
@@ -7,7 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,8 +18,9 @@ import psutil
 ROOT = Path(__file__).parents[1]
 USER, PASSWORD = "root", "a long enough pass phrase"
 UP = [sys.executable, "manage.py", "up"]
-GUNICORN = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "duckspawn_site.wsgi"]
+KEPT = ("STATIC_DIR", "DUCKDB_MEMORY_LIMIT", "DUCKDB_THREADS", "THREADS")  # settings that may come from whoever runs it
 PATIENCE = 120  # seconds for a start
+OFTEN = 0.02  # seconds between two looks at the memory
 
 
 def free_port() -> int:
@@ -28,8 +32,9 @@ def free_port() -> int:
 class Server:
     """A service in `folder`, with production's settings but for `settings`."""
 
-    def __init__(self, folder: Path, command: list[str], **settings: str) -> None:
-        self.folder, self.command, self.port = folder, command, free_port()
+    def __init__(self, folder: Path, **settings: str) -> None:
+        folder.mkdir()
+        self.folder, self.port = folder, free_port()
         self.log = folder / "server.log"
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -40,47 +45,69 @@ class Server:
             "PORT": str(self.port),
             "DJANGO_SUPERUSER_USERNAME": USER,
             "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
-            **{name: os.environ[name] for name in ("STATIC_DIR",) if name in os.environ},
+            "DJANGO_SETTINGS_MODULE": "benchmarks.bare_settings",
+            **{name: os.environ[name] for name in KEPT if name in os.environ},
             **settings,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self.serving: psutil.Process | None = None
 
     def start(self) -> float:
         """Starts it; gives the seconds until it is ready. Raises RuntimeError with its log."""
         started = time.perf_counter()
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(UP, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
         while time.perf_counter() - started < PATIENCE and self.process.poll() is None:
             try:
                 if self.ask("GET", "/monitoring/ready")[0] == 200:
-                    return time.perf_counter() - started
+                    took = time.perf_counter() - started
+                    workers = psutil.Process(self.process.pid).children(recursive=True)
+                    self.serving = max(workers, key=lambda worker: worker.memory_info().rss)
+                    return took
             except OSError:
                 pass
             time.sleep(0.02)
         raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
 
-    def ask(self, method: str, path: str, **headers: str) -> tuple[int, bytes]:
-        """One request on a connection of its own: the answer's status and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes, dict[str, str]]:
+        """One request on a connection of its own: the answer's status, body and headers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
-            connection.request(method, path, headers=headers)
+            connection.request(method, path, body or None, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, answer.read(), dict(answer.getheaders())
         finally:
             connection.close()
 
     def token(self) -> str:
         """A superuser's bearer token."""
         basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        status, body = self.ask("POST", "/auth/tokens", Authorization=f"Basic {basic}")
+        status, body, _ = self.ask("POST", "/auth/tokens", Authorization=f"Basic {basic}")
         if status != 201:
             raise RuntimeError(body.decode(errors="replace"))
         return json.loads(body)["token"]
 
     def memory(self) -> float:
         """The resident memory of the process that serves, in MiB."""
-        workers = psutil.Process(self.process.pid).children(recursive=True) if self.process else []
-        return max(worker.memory_info().rss for worker in workers) / 2**20
+        assert self.serving
+        return self.serving.memory_info().rss / 2**20
+
+    @contextmanager
+    def watched(self) -> Iterator[list[float]]:
+        """The most memory that is resident while the block runs, in MiB, in a list of one."""
+        most, over = [self.memory()], threading.Event()
+
+        def look() -> None:
+            while not over.wait(OFTEN):
+                most[0] = max(most[0], self.memory())
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            yield most
+        finally:
+            over.set()
+            watcher.join()
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
