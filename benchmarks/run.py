@@ -5,17 +5,14 @@ It prints Markdown, and on the error output how far it is. Each figure is the me
 
 import argparse
 import sys
-import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # As a script it stands in this folder, and the project above it.
 
 from benchmarks import pages, report, singles, transfers
-from benchmarks.sides import Sides, Size
+from benchmarks.sides import Sides, Size, running
 from benchmarks.works import Done, Work, measure
 
 FULL = {"rounds": 5, "seconds": 1.5, "rows": 1_000_000, "projects": 100_000}
@@ -59,14 +56,9 @@ def main() -> None:
     given = {name: value for name, value in vars(asked).items() if name in FULL and value is not None}
     size = Size(**(QUICK if asked.quick else FULL) | given)
     started = time.perf_counter()
-    with (
-        tempfile.TemporaryDirectory(prefix="duckspawn-benchmark-") as folder,
-        ProcessPoolExecutor(1, get_context("spawn")) as pool,
-    ):
-        sides = Sides(Path(folder), size, pool)
-        with sides.running():
-            sides.fill()
-            text = sections(sides, asked.only)
+    with running(size) as sides:
+        sides.fill()
+        text = sections(sides, asked.only)
     print(f"{datetime.now(UTC):%-d %B %Y}; {report.machine()}.")
     print(f"{size.rows:,} flights, {size.projects:,} projects; {size.rounds} rounds of {size.seconds:g} s or one transfer;", end=" ")
     print(f"{(time.perf_counter() - started) / 60:.1f} minutes in all.\n\n{text}", end="")

@@ -5,12 +5,14 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,18 @@ class Size:
     projects: int  # rows before the first create
 
 
+@contextmanager
+def running(size: Size) -> Iterator["Sides"]:
+    """Both sides, in a folder that goes at the end, and a process for the callers."""
+    with (
+        tempfile.TemporaryDirectory(prefix="duckspawn-benchmark-") as folder,
+        ProcessPoolExecutor(1, get_context("spawn")) as pool,
+    ):
+        sides = Sides(Path(folder), size, pool)
+        with sides.started():
+            yield sides
+
+
 class Sides:
     """Ours and raw DuckDB, in new files of one folder."""
 
@@ -48,7 +62,7 @@ class Sides:
         self.starts: dict[str, tuple[str, str, str]] = {}
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def started(self) -> Iterator[None]:
         with MockOntology(self.folder / "documents") as ontology:
             self.server = Server(self.folder / "ours", ONTO_SERVER_URL=ontology.url)
             self.raw = Raw(self.folder / "raw.db", [self.schemas[name] for name in ("projects", "flights", LOADED)])

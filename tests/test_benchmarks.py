@@ -81,3 +81,13 @@ def test_the_benchmark_prints_a_line_for_each_work() -> None:
     for work in WORKS:
         assert f"| {work}" in done.stdout
     assert "cores" in done.stdout
+
+
+@pytest.mark.long
+def test_the_large_benchmark_prints_a_line_for_each_phase() -> None:
+    command = [sys.executable, "benchmarks/large.py", "--quick"]
+    environment = os.environ | {"STATIC_DIR": STATIC_ROOT}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    for phase in ("nothing else", "load CSV", "load Parquet", "export CSV", "export Parquet", "export Arrow"):
+        assert f"| {phase}" in done.stdout
