@@ -58,6 +58,13 @@ class Raw:
         cursor = self.connection.cursor()
         return lambda: cursor.execute(statement).fetchall()
 
+    def count(self, file: Path, kind: str) -> int:
+        """The rows of a file."""
+        if kind == "Arrow":
+            with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as reader:
+                return sum(batch.num_rows for batch in reader)
+        return int(self.connection.execute(f"SELECT count(*) FROM {self._file('flights', file, kind)}").fetchall()[0][0])
+
     def renew(self, table: str) -> None:
         """The table again, without rows."""
         self.connection.execute(f"DROP TABLE {table}")

@@ -1,5 +1,6 @@
 """The two sides: our server, asked over HTTP, and DuckDB in this process, with the same tables and the same rows in them."""
 
+import http.client
 import json
 import random
 import shutil
@@ -113,6 +114,16 @@ class Sides:
         """All rows of a table, thrown away as they come. Raises Refused."""
         start = callers.head("GET", f"/ops/{table}", self.token, Accept=KINDS[kind], Connection="close")
         return self._watched(lambda: replace(self._elsewhere(callers.download, start)[0], rows=rows))
+
+    def fetched(self, table: str, kind: str) -> Path:
+        """All rows of a table as a file, for somebody to look at."""
+        file = self.folder / f"fetched.{kind.lower()}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=callers.PATIENCE)
+        connection.request("GET", f"/ops/{table}", headers={"Authorization": f"Bearer {self.token}", "Accept": KINDS[kind]})
+        with connection.getresponse() as answer, file.open("wb") as target:
+            shutil.copyfileobj(answer, target)
+        connection.close()
+        return file
 
     def renew(self, table: str) -> None:
         """Drops the table and makes it again, without rows. Raises Refused."""
