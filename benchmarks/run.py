@@ -41,8 +41,8 @@ def sections(sides: Sides, only: str) -> str:
     return text + (f"### Start\n\n{report.table(('work', 'ours', 'raw', 'what it is'), starts)}\n" if starts else "")
 
 
-def options() -> argparse.Namespace:
-    asked = argparse.ArgumentParser(description=__doc__)
+def options(about: str) -> argparse.Namespace:
+    asked = argparse.ArgumentParser(description=about)
     asked.add_argument("--quick", action="store_true", help="small and short: to see that it runs, not to be quoted")
     asked.add_argument("--rounds", type=int, help="of which each figure is the median (5)")
     asked.add_argument("--seconds", type=float, help="for each measurement of small requests (1.5)")
@@ -51,10 +51,14 @@ def options() -> argparse.Namespace:
     return asked.parse_args()
 
 
-def main() -> None:
-    asked = options()
+def size_of(asked: argparse.Namespace) -> Size:
     given = {name: value for name, value in vars(asked).items() if name in FULL and value is not None}
-    size = Size(**(QUICK if asked.quick else FULL) | given)
+    return Size(**(QUICK if asked.quick else FULL) | given)
+
+
+def main() -> None:
+    asked = options(__doc__)
+    size = size_of(asked)
     started = time.perf_counter()
     with running(size) as sides:
         sides.fill()

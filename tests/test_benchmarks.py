@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,21 +73,21 @@ def test_a_missed_aim_is_said_and_so_is_a_format_that_is_not_offered() -> None:
 
 
 @pytest.mark.long
-def test_the_benchmark_prints_a_line_for_each_work() -> None:
-    command = [sys.executable, "benchmarks/run.py", "--quick"]
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        (["run.py"], WORKS),
+        (["large.py"], ("nothing else", "load CSV", "load Parquet", "export CSV", "export Parquet", "export Arrow")),
+        (["where.py", "--only", "point read, 1"], ("ms a call", "0.")),
+    ],
+    ids=["run", "large", "where"],
+)
+def test_each_script_prints_a_line_for_each_thing_that_it_measures(command: list[str], lines: Sequence[str]) -> None:
+    script, *options = command
+    called = [sys.executable, f"benchmarks/{script}", "--quick", *options]
     environment = os.environ | {"STATIC_DIR": STATIC_ROOT}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(called, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    for work in WORKS:
-        assert f"| {work}" in done.stdout
+    for line in lines:
+        assert f"| {line}" in done.stdout
     assert "cores" in done.stdout
-
-
-@pytest.mark.long
-def test_the_large_benchmark_prints_a_line_for_each_phase() -> None:
-    command = [sys.executable, "benchmarks/large.py", "--quick"]
-    environment = os.environ | {"STATIC_DIR": STATIC_ROOT}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stderr
-    for phase in ("nothing else", "load CSV", "load Parquet", "export CSV", "export Parquet", "export Arrow"):
-        assert f"| {phase}" in done.stdout
