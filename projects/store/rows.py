@@ -1,9 +1,10 @@
-"""Rows one at a time, and lists of them. A row leaves as the JSON text that DuckDB wrote."""
+"""Rows one at a time, and lists of them. A row leaves as JSON text."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -12,6 +13,7 @@ from projects.store import books, sql
 from projects.store.books import Entry
 from projects.store.connection import Store, Transaction
 from projects.store.errors import fitting
+from projects.store.row_text import Unprintable, row_text
 from schema_registry.schema import TableSchema
 
 Key = tuple[str, ...]  # a row's key as cells, in the order of the key's columns
@@ -68,12 +70,16 @@ class Create:
 
     def run(self, transaction: Transaction, writes: Sequence["Create"]) -> list[Entry | Exception]:
         """One insert for all that came together; the rows come back in the order they went in."""
+        returning = sql.returning(self.schema, row_text(self.schema).selected)
         if len(writes) <= books.FEW:
-            rows = transaction.execute(sql.insert_few(self.schema, (w.cells for w in writes)) + sql.returning(self.schema)).fetchall()
+            rows = transaction.execute(sql.insert_few(self.schema, (w.cells for w in writes)) + returning).fetchall()
         else:
-            statement = sql.insert(self.schema, sql.cells(self.schema.columns)) + sql.returning(self.schema)
+            statement = sql.insert(self.schema, sql.cells(self.schema.columns)) + returning
             rows = transaction.execute(statement, [json.dumps([w.cells for w in writes])]).fetchall()
-        entries = [_entry(w, "create", key, after=after) for w, (after, *key) in zip(writes, rows, strict=True)]
+        width = len(self.schema.columns)
+        entries = [
+            _entry(w, "create", row[width:], after=_printed(transaction, self.schema, row)) for w, row in zip(writes, rows, strict=True)
+        ]
         if kept := [w.keep(entry) for w, entry in zip(writes, entries, strict=True) if w.keep]:
             books.put_kept(transaction.cursor, kept)
         return list(entries)
@@ -111,8 +117,9 @@ class Change:
         changed = [c for c in self.schema.columns if c.name in self.cells]
         if not changed:
             return [_entry(self, self.op, self.key, before=before, after=before)]
-        statement = sql.update(self.schema, self.key, changed)
-        after = transaction.execute(statement, [self.cells[c.name] for c in changed]).fetchall()[0][0]
+        statement = sql.update(self.schema, self.key, changed) + sql.returning(self.schema, row_text(self.schema).selected)
+        row = transaction.execute(statement, [self.cells[c.name] for c in changed]).fetchall()[0]
+        after = _printed(transaction, self.schema, row)
         return [_entry(self, self.op, self.key, before=before, after=after)]
 
 
@@ -147,8 +154,20 @@ def _entry(write: Create | Change | Delete, op: str, key: Sequence[str], *, befo
 
 
 def _fetch(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, key: Key, source: str = "") -> str | None:
-    found = cursor.execute(sql.get(schema, key, source)).fetchall()
-    return found[0][0] if found else None
+    text = row_text(schema)
+    found = cursor.execute(sql.get(schema, key, text.selected, source)).fetchall()
+    try:
+        return text.of(found[0]) if found else None
+    except Unprintable:
+        return str(cursor.execute(sql.get(schema, key, sql.row_json(schema.columns), source)).fetchall()[0][0])
+
+
+def _printed(transaction: Transaction, schema: TableSchema, returned: Sequence[Any]) -> str:
+    """The text of a row that was written, of what `sql.returning` hands back."""
+    try:
+        return row_text(schema).of(returned)
+    except Unprintable:
+        return _fetch(transaction.cursor, schema, tuple(returned[len(schema.columns) :])) or ""
 
 
 @contextmanager

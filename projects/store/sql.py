@@ -171,10 +171,10 @@ def _written(column: ColumnSchema, cell: str | None) -> str:
     return value_of(column, literal(cell)) if needs_more else literal(cell)
 
 
-def returning(schema: TableSchema) -> str:
-    """The clause that hands back each written row: its JSON, then its key's cells."""
+def returning(schema: TableSchema, selected: str) -> str:
+    """The clause that hands back of each written row what is `selected`, then its key's cells."""
     keys = (cell_of(c, quote(c.name)) for c in schema.key_columns)
-    return " RETURNING " + ", ".join([row_json(schema.columns), *keys])
+    return f" RETURNING {', '.join([selected, *keys])}"
 
 
 def key_is(schema: TableSchema, key: Sequence[str]) -> str:
@@ -199,14 +199,14 @@ def _escaped(cell: str) -> str:
     return f"coalesce(nullif(replace(replace(replace({cell}, '~', '~7E'), ',', '~2C'), '/', '~2F'), ''), '~')"
 
 
-def get(schema: TableSchema, key: Sequence[str], source: str = "") -> str:
-    return f"SELECT {row_json(schema.columns)} FROM {source or table(schema.name)} WHERE {key_is(schema, key)}"
+def get(schema: TableSchema, key: Sequence[str], selected: str, source: str = "") -> str:
+    return f"SELECT {selected} FROM {source or table(schema.name)} WHERE {key_is(schema, key)}"
 
 
 def update(schema: TableSchema, key: Sequence[str], changed: Sequence[ColumnSchema]) -> str:
     """One row's columns to new values: one parameter, a cell or NULL, for each of `changed`."""
     sets = (f"{quote(c.name)} = {value_of(c, f'(${n})::VARCHAR')}" for n, c in enumerate(changed, 1))
-    return f"UPDATE {table(schema.name)} SET {', '.join(sets)} WHERE {key_is(schema, key)}{returning(schema)}"
+    return f"UPDATE {table(schema.name)} SET {', '.join(sets)} WHERE {key_is(schema, key)}"
 
 
 def delete(schema: TableSchema, key: Sequence[str]) -> str:
