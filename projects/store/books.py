@@ -5,7 +5,7 @@ Every change here is written in the transaction of what it describes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,9 +14,8 @@ from uuid import UUID
 import duckdb
 
 from projects.errors import StoreTooNew
-from projects.store.sql import BOOKS, cells, literal
-from schema_registry.schema import ColumnSchema, TableSchema
-from schema_registry.types import parse_type
+from projects.store.sql import BOOKS, CELL_ROWS, cells, literal
+from schema_registry.schema import TableSchema
 
 # Each step takes the books from one format to the next; they only ever grow.
 STEPS: tuple[tuple[str, ...], ...] = (
@@ -211,14 +210,8 @@ def plan_result(cursor: duckdb.DuckDBPyConnection, plan: int) -> str | None:
 
 # The change feed.
 
-_TEXTS = ("table_name", "op", "actor", "key", "before", "after", "job")
-_COLUMNS = ("seq", "changed_at", *_TEXTS, "rows", "schema_version")
-_CELLS = tuple(ColumnSchema(name=name, type=parse_type("VARCHAR").type) for name in _COLUMNS)
-_WRITE = f"INSERT INTO {BOOKS}.changes ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} FROM {cells(_CELLS)}"
-
-
-_WRITE_FEW = f"INSERT INTO {BOOKS}.changes ({', '.join(_COLUMNS)}) VALUES "
-FEW = 8  # entries up to which a written-out insert is planned sooner than one that reads JSON
+_COLUMNS = ("seq", "changed_at", "table_name", "op", "actor", "key", "before", "after", "job", "rows", "schema_version")
+_WRITE = f"INSERT INTO {BOOKS}.changes ({', '.join(_COLUMNS)}) SELECT {', '.join(cells(len(_COLUMNS)))} FROM {CELL_ROWS}"
 
 
 def last_seq(cursor: duckdb.DuckDBPyConnection) -> int:
@@ -236,13 +229,10 @@ def utc_cell(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def write_entries(cursor: duckdb.DuckDBPyConnection, entries: Sequence[Entry], *, after: int, at: datetime) -> int:
-    """Numbers and writes the entries; gives the last number."""
-    rows = [_as_cells(entry, seq, utc_cell(at)) for seq, entry in enumerate(entries, after + 1)]
-    if len(rows) <= FEW:
-        cursor.execute(_WRITE_FEW + ", ".join(f"({', '.join(literal(row[name]) for name in _COLUMNS)})" for row in rows))
-    else:
-        cursor.execute(_WRITE, [json.dumps(rows)])
+def write_entries(run: Callable[[str, str], object], entries: Sequence[Entry], *, after: int, at: datetime) -> int:
+    """Numbers and writes the entries; gives the last number. `run` takes a statement and its one parameter."""
+    moment = utc_cell(at)
+    run(_WRITE, json.dumps([_as_cells(entry, seq, moment) for seq, entry in enumerate(entries, after + 1)]))
     return after + len(entries)
 
 
@@ -258,20 +248,12 @@ def write_relation(cursor: duckdb.DuckDBPyConnection, entries: EntryRelation, *,
     return after + int(cursor.execute(statement).fetchall()[0][0])
 
 
-def _as_cells(entry: Entry, seq: int, moment: str) -> dict[str, str | None]:
-    return {
-        "seq": str(seq),
-        "changed_at": moment,
-        "table_name": entry.table,
-        "op": entry.op,
-        "actor": entry.actor,
-        "key": entry.key,
-        "before": entry.before,
-        "after": entry.after,
-        "job": entry.job,
-        "rows": None if entry.rows is None else str(entry.rows),
-        "schema_version": None if entry.schema_version is None else str(entry.schema_version),
-    }
+def _as_cells(entry: Entry, seq: int, moment: str) -> list[str | None]:
+    """The entry's cells in the order of `_COLUMNS`."""
+    rows = None if entry.rows is None else str(entry.rows)
+    version = None if entry.schema_version is None else str(entry.schema_version)
+    texts = [entry.table, entry.op, entry.actor, entry.key, entry.before, entry.after, entry.job]
+    return [str(seq), moment, *texts, rows, version]
 
 
 def forget_entries(cursor: duckdb.DuckDBPyConnection, *, up_to: int) -> None:

@@ -22,6 +22,7 @@ from projects.store import books
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import translated
 from projects.store.locks import TableLocks
+from projects.store.prepared import Prepared
 from projects.store.sql import literal
 from projects.store.writer import Writer
 
@@ -56,10 +57,15 @@ class Transaction:
     entry_relations: list[EntryRelation] = field(default_factory=list)
     changes_catalogue: bool = False
     committed: bool = False
+    prepared: Prepared | None = None
 
     def tables(self) -> set[str]:
         """The tables that the entries are of."""
         return {entry.table for entry in self.entries} | {relation.table for relation in self.entry_relations}
+
+    def run(self, statement: str, text: str) -> duckdb.DuckDBPyConnection:
+        """Runs a statement whose one parameter is a text; a cursor that is kept plans it once."""
+        return self.prepared.run(statement, text) if self.prepared else self.cursor.execute(statement, [text])
 
     def execute(self, sql: str, parameters: Any = None) -> duckdb.DuckDBPyConnection:
         return self.cursor.execute(sql, parameters)
@@ -201,6 +207,7 @@ class Store:
                 yield cursor
             except duckdb.FatalException:
                 self._forget_connection()
+                self.writer.let_go()
                 raise
             finally:
                 cursor.close()
@@ -275,27 +282,29 @@ class Store:
     # Writing.
 
     @contextmanager
-    def transaction(self, cursor: duckdb.DuckDBPyConnection | None = None) -> Iterator[Transaction]:
+    def transaction(self, cursor: duckdb.DuckDBPyConnection | None = None, *, prepared: Prepared | None = None) -> Iterator[Transaction]:
         """All or nothing: commits at the end, rolls back on any error.
 
         The feed's numbers are given and the commit is made under one lock, so that they become visible in order.
         """
         with translated():
-            own = cursor or self.connection().cursor()
-            transaction = Transaction(own)
+            kept = prepared.cursor if prepared else cursor
+            own = kept or self.connection().cursor()
+            transaction = Transaction(own, prepared=prepared)
             try:
                 own.begin()
                 yield transaction
                 self.commit(transaction)
             except duckdb.FatalException:
                 self._forget_connection()
+                self.writer.let_go()
                 raise
             except BaseException:
                 if not transaction.committed:
                     _roll_back(own)
                 raise
             finally:
-                if cursor is None:
+                if kept is None:
                     own.close()
 
     def commit(self, transaction: Transaction) -> None:
@@ -322,7 +331,7 @@ class Store:
         """Writes the transaction's entries with their numbers, and forgets the oldest of all; gives the last number."""
         seq, now = self._seq, datetime.now(UTC)
         if transaction.entries:
-            seq = books.write_entries(transaction.cursor, transaction.entries, after=seq, at=now)
+            seq = books.write_entries(transaction.run, transaction.entries, after=seq, at=now)
         for relation in transaction.entry_relations:
             seq = books.write_relation(transaction.cursor, relation, after=seq, at=now)
         if seq // 1000 > self._seq // 1000:

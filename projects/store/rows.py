@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from projects.errors import RowNotFound
-from projects.store import books, sql
+from projects.store import sql
 from projects.store.books import Entry
 from projects.store.connection import Store, Transaction
 from projects.store.errors import fitting
@@ -70,12 +70,9 @@ class Create:
 
     def run(self, transaction: Transaction, writes: Sequence["Create"]) -> list[Entry | Exception]:
         """One insert for all that came together; the rows come back in the order they went in."""
-        returning = sql.returning(self.schema, row_text(self.schema).selected)
-        if len(writes) <= books.FEW:
-            rows = transaction.execute(sql.insert_few(self.schema, (w.cells for w in writes)) + returning).fetchall()
-        else:
-            statement = sql.insert(self.schema, sql.cells(self.schema.columns)) + returning
-            rows = transaction.execute(statement, [json.dumps([w.cells for w in writes])]).fetchall()
+        statement = sql.insert_rows(self.schema) + sql.returning(self.schema, row_text(self.schema).selected)
+        names = [c.name for c in self.schema.stored_columns]
+        rows = transaction.run(statement, json.dumps([[w.cells[name] for name in names] for w in writes])).fetchall()
         width = len(self.schema.columns)
         entries = [
             _entry(w, "create", row[width:], after=_printed(transaction, self.schema, row)) for w, row in zip(writes, rows, strict=True)

@@ -6,7 +6,7 @@ into a column's value, `json_of` turns a value into JSON. Both are SQL, so one r
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from schema_registry.schema import ColumnSchema, TableSchema
 
@@ -136,18 +136,20 @@ def cell_of(column: ColumnSchema, value: str) -> str:
 # Rows.
 
 
-def cells(columns: Iterable[ColumnSchema], parameter: str = "?") -> str:
-    """A relation of cells out of one JSON parameter, an array of objects of strings."""
-    shape = ", ".join(f'{_json_string(c.name)}: "VARCHAR"' for c in columns)
-    return f"(SELECT unnest(from_json({parameter}, {literal('[{' + shape + '}]')}), recursive := true))"
+# A relation of rows out of one JSON parameter: an array of rows, each an array of its cells, which `cells` names by their places.
+CELL_ROWS = """(SELECT unnest(from_json(?::VARCHAR, '[["VARCHAR"]]')) AS cells)"""
 
 
-def _json_string(text: str) -> str:
-    return '"' + "".join(_json_character(c) for c in text) + '"'
+def cells(count: int) -> list[str]:
+    """The cells of a row of CELL_ROWS."""
+    return [f"cells[{place}]" for place in range(1, count + 1)]
 
 
-def _json_character(character: str) -> str:
-    return f"\\u{ord(character):04x}" if character in '"\\' or ord(character) < 32 else character
+def insert_rows(schema: TableSchema) -> str:
+    """The rows of one JSON parameter into the table, their cells in the order of the stored columns; a generated one is filled."""
+    stored = schema.stored_columns
+    values = (filled(c, value_of(c, cell)) for c, cell in zip(stored, cells(len(stored)), strict=True))
+    return f"INSERT INTO {table(schema.name)} ({names(stored)}) SELECT {', '.join(values)} FROM {CELL_ROWS}"
 
 
 def insert(schema: TableSchema, relation: str, *, given: Sequence[ColumnSchema] | None = None) -> str:
@@ -155,20 +157,6 @@ def insert(schema: TableSchema, relation: str, *, given: Sequence[ColumnSchema] 
     present = {c.name for c in (schema.columns if given is None else given)}
     values = (filled(c, value_of(c, quote(c.name)) if c.name in present else default_of(c)) for c in schema.stored_columns)
     return f"INSERT INTO {table(schema.name)} ({names(schema.stored_columns)}) SELECT {', '.join(values)} FROM {relation}"
-
-
-def insert_few(schema: TableSchema, rows: Iterable[Mapping[str, str | None]]) -> str:
-    """A few rows of cells, written out: half the planning of `insert`, until the rows are many."""
-    values = (f"({', '.join(_written(c, row[c.name]) for c in schema.stored_columns)})" for row in rows)
-    return f"INSERT INTO {table(schema.name)} ({names(schema.stored_columns)}) VALUES {', '.join(values)}"
-
-
-def _written(column: ColumnSchema, cell: str | None) -> str:
-    """A cell as INSERT takes it: DuckDB casts a bare literal to the column's type by itself."""
-    if cell is None:
-        return _fresh(column) if column.generated else "NULL"
-    needs_more = column.multivalued or column.type.base == "BLOB" or (column.type.base == "TIMESTAMP" and not cell.endswith("Z"))
-    return value_of(column, literal(cell)) if needs_more else literal(cell)
 
 
 def returning(schema: TableSchema, selected: str) -> str:

@@ -20,6 +20,7 @@ import duckdb
 from projects.errors import DuplicateKey, SchemaMoved, StoreBusy, StoreClosed
 from projects.store.books import Entry
 from projects.store.errors import MISFITS, DuplicateSeen
+from projects.store.prepared import Prepared
 from schema_registry.schema import TableSchema
 
 if TYPE_CHECKING:  # The store owns its writer.
@@ -60,6 +61,7 @@ class Writer:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._prepared: Prepared | None = None  # the thread's own; after a failure, another one
 
     def write(self, row: RowWrite) -> Entry:
         """Waits until the row is durable and gives its feed entry, unnumbered. Raises what the row deserves."""
@@ -75,6 +77,11 @@ class Writer:
     def later(self, work: Callable[["Transaction"], Any]) -> None:
         """As `alone`, without waiting; a failure is logged."""
         self._put(work).add_done_callback(_log_failure)
+
+    def let_go(self) -> None:
+        """Has the thread close the cursor that it keeps: while one is open, a file that failed cannot be opened anew."""
+        if self._thread is not None:
+            self.later(lambda _: None)
 
     def stop(self) -> None:
         """Writes what was accepted, then ends the thread."""
@@ -117,6 +124,7 @@ class Writer:
             for group in _groups(batch):
                 self._commit(group)
             if not more:
+                self._close_kept()
                 return
 
     def _take(self) -> tuple[list[_Queued], bool]:
@@ -138,9 +146,12 @@ class Writer:
     def _commit(self, group: list[_Queued]) -> None:
         """Runs the group in one transaction and answers its callers; halves it when it fails."""
         started = time.perf_counter()
+        if not self._store.is_open:
+            self._close_kept()
         try:
             outcomes = self._run(group)
         except Exception as error:  # noqa: BLE001 - the writer loop survives anything and tells the callers
+            self._close_kept()
             self._store.stats.failed_groups += 1
             self._failed(group, error)
             return
@@ -162,14 +173,25 @@ class Writer:
             _answer(queued.future, told)
 
     def _run(self, group: list[_Queued]) -> list[Any]:
-        with self._store.transaction(group[0].cursor) as transaction:
-            first = group[0].work
-            if callable(first):
+        first = group[0].work
+        if callable(first):
+            with self._store.transaction(group[0].cursor) as transaction:
                 return [first(transaction)]
+        with self._store.transaction(prepared=self._kept()) as transaction:
             outcomes = self._run_rows(transaction, [queued.work for queued in group])
             transaction.entries = [o for o in outcomes if isinstance(o, Entry) and o.before != o.after]
         self._store.stats.rows_written += len(transaction.entries)
         return outcomes
+
+    def _kept(self) -> Prepared:
+        if self._prepared is None:
+            self._prepared = Prepared(self._store.connection().cursor())
+        return self._prepared
+
+    def _close_kept(self) -> None:
+        if self._prepared is not None:
+            self._prepared.cursor.close()
+            self._prepared = None
 
     def _run_rows(self, transaction: "Transaction", rows: list[Any]) -> list[Any]:
         """Table by table, and within a table in the order they came; the outcomes are in the order of `rows`."""
