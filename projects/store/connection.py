@@ -23,6 +23,7 @@ from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import translated
 from projects.store.locks import TableLocks
 from projects.store.prepared import Prepared
+from projects.store.rounds import Rounds
 from projects.store.sql import literal
 from projects.store.writer import Writer
 
@@ -92,6 +93,7 @@ class Store:
         self._changed: dict[str, int] = {}
         self.writer = Writer(self)
         self.locks = TableLocks()
+        self.rounds = Rounds()
         self.generation = 0  # grows whenever the set of tables or a schema changes
 
     @classmethod

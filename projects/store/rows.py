@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import duckdb
 
 from projects.errors import RowNotFound
-from projects.store import sql
+from projects.store import books, sql
 from projects.store.books import Entry
 from projects.store.connection import Store, Transaction
 from projects.store.errors import fitting
 from projects.store.row_text import Unprintable, row_text
-from schema_registry.schema import TableSchema
+from schema_registry.schema import ColumnSchema, TableSchema
 
 Key = tuple[str, ...]  # a row's key as cells, in the order of the key's columns
 Cells = Mapping[str, str | None]  # a row by column name
@@ -179,9 +180,35 @@ def reader(store: Store, schema: TableSchema) -> Iterator[duckdb.DuckDBPyConnect
 
 def get(store: Store, schema: TableSchema, key: Key, source: str = "") -> str:
     """One row as JSON text. Raises RowNotFound, SchemaMoved."""
-    with reader(store, schema) as cursor:
-        row = _fetch(cursor, schema, key, source)
+    value_of = None if source or len(key) > 1 else _key_value(schema.key_columns[0])
+    row = _get_together(store, schema, key[0], value_of(key[0])) if value_of else _get_alone(store, schema, key, source)
     if row is None:
         raise RowNotFound(table=schema.name, key=key_text(key))
     store.stats.rows_read += 1
     return row
+
+
+def _get_alone(store: Store, schema: TableSchema, key: Key, source: str = "") -> str | None:
+    with reader(store, schema) as cursor:
+        return _fetch(cursor, schema, key, source)
+
+
+def _get_together(store: Store, schema: TableSchema, cell: str, value: Any) -> str | None:
+    """The row, read by one statement with those that others want of the table at this moment."""
+
+    def run(keys: Mapping[Any, str]) -> Mapping[Any, str] | None:
+        text, place = row_text(schema), schema.columns.index(schema.key_columns[0])
+        with reader(store, schema) as cursor:
+            rows = cursor.execute(sql.get_any(schema, keys.values(), text.selected)).fetchall()
+        try:
+            return {row[place]: text.of(row) for row in rows}
+        except Unprintable:
+            return None
+
+    found = store.rounds.read(id(schema), value, cell, run)
+    return _get_alone(store, schema, (cell,)) if found is None else found.get(value)
+
+
+def _key_value(column: ColumnSchema) -> Callable[[str], Any] | None:
+    """What makes of a key's cell the value that DuckDB gives, where the two can be told to be the same."""
+    return int if column.type.is_integer else {"UUID": UUID, "VARCHAR": str}.get(column.type.base)

@@ -191,6 +191,14 @@ def get(schema: TableSchema, key: Sequence[str], selected: str, source: str = ""
     return f"SELECT {selected} FROM {source or table(schema.name)} WHERE {key_is(schema, key)}"
 
 
+def get_any(schema: TableSchema, cells: Iterable[str], selected: str) -> str:
+    """Rows by the cells of their keys, of a table whose key is one column."""
+    (column,) = schema.key_columns
+    values = [value_of(column, literal(cell)) for cell in cells]
+    condition = f"= {values[0]}" if len(values) == 1 else f"IN ({', '.join(values)})"
+    return f"SELECT {selected} FROM {table(schema.name)} WHERE {quote(column.name)} {condition}"
+
+
 def update(schema: TableSchema, key: Sequence[str], changed: Sequence[ColumnSchema]) -> str:
     """One row's columns to new values: one parameter, a cell or NULL, for each of `changed`."""
     sets = (f"{quote(c.name)} = {value_of(c, f'(${n})::VARCHAR')}" for n, c in enumerate(changed, 1))

@@ -2,12 +2,24 @@
 
 import json
 import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import cycle
 
+import pytest
 from rest_framework.test import APIClient
 
 from projects import rows
+from projects.errors import RowNotFound
+from projects.store import rows as stored
 from projects.store.connection import Store
+from projects.store.retries import steadily
+from schema_registry.schema import TableSchema
 from tests.projects import drawn
+from tests.projects.altering import alter
 from tests.projects.conftest import make_table
 
 CONTROLS = "".join(chr(code) for code in range(1, 160)) + '\u2028\ufeff😀 "\\/'
@@ -33,3 +45,64 @@ def test_a_row_reads_by_its_key_as_it_does_in_a_list(store: Store, editor_client
     for line in lines:
         key = json.loads(line)["kind_id"]
         assert editor_client.get(f"/ops/kinds/{key}").content.decode() == line == written[key]
+
+
+READERS, ROWS = 64, 40
+KEYS: dict[str, Callable[[int], str]] = {
+    "INTEGER": str,
+    "VARCHAR": "it's {}".format,
+    "UUID": "0000000000000000000000000000{:04X}".format,
+}
+
+
+def rename(store: Store, old: str, new: str) -> None:
+    """Gives a column of `things` another name."""
+    with store.locks.of("things").alone():
+        live = store.table("things")
+        wanted = replace(live.schema, columns=tuple(replace(c, name=new) if c.name == old else c for c in live.schema.columns))
+        statement = f"ALTER TABLE main.things RENAME COLUMN {old} TO {new}"
+        alter(store, live, wanted, [statement], version=live.version + 1, provenance="live", actor="test")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["UUID", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("INTEGER", "VARCHAR"))])
+def test_each_of_many_readers_at_once_gets_their_own_row_while_the_table_changes(store: Store, kind: str) -> None:
+    key = KEYS[kind]
+    make_table("things", [{"name": "thing_id", "type": kind, "required": True}, {"name": "size", "type": "INTEGER"}])
+    for number in range(ROWS):
+        rows.create(store, "things", {"thing_id": key(number), "size": number}, actor="test")
+    start, over = threading.Barrier(READERS + 1), threading.Event()
+
+    def get(schema: TableSchema, number: int) -> str:
+        return stored.get(store, schema, (key(number),))
+
+    def read(first: int) -> list[str]:
+        """What is wrong with the answers of one reader, who asks for rows that are there and for others that are not."""
+        wrong = []
+        start.wait()
+        for number in range(first, first + 4):
+            try:
+                row = json.loads(steadily(store, "things", lambda live, n=number: get(live.schema, n)))
+                found = row.get("size", row.get("extent"))
+            except RowNotFound as error:
+                found = None
+                assert error.key == stored.key_text((key(number),))
+            if found != (number if number < ROWS else None):
+                wrong.append(f"{number} gave {found}")
+        return wrong
+
+    def change() -> None:
+        start.wait()
+        for names in cycle((("size", "extent"), ("extent", "size"))):
+            rename(store, *names)
+            if over.is_set():
+                break
+
+    with ThreadPoolExecutor(READERS + 1) as pool:
+        changer = pool.submit(change)
+        readers = [pool.submit(partial(read, number)) for number in range(READERS)]
+        wrong = [line for reader in readers for line in reader.result()]
+        over.set()
+        changer.result()
+    assert wrong == []
+    assert store.table("things").version > 1
