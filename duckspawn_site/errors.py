@@ -10,6 +10,7 @@ import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.encoding import escape_uri_path
 from rest_framework import exceptions as rest
 
 from projects import audit
@@ -168,7 +169,7 @@ def problem(request: Any, answer: Answer, *, detail: str, error: BaseException |
         "title": answer.title,
         "status": answer.status,
         "detail": detail,
-        "instance": request.path,
+        "instance": escape_uri_path(request.path),
         "code": answer.code,
         "request_id": getattr(request, "request_id", ""),
         "errors": [asdict(p) for p in _problems(error)],

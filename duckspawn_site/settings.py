@@ -161,7 +161,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
-    "ENUM_NAME_OVERRIDES": {"DriftState": "projects.serializers.DRIFT_STATES"},
+    "ENUM_NAME_OVERRIDES": {"DriftState": "projects.serializers.DRIFT_STATES", "PolicyAction": "projects.evolution.policy.ACTIONS"},
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "projects.openapi.add_tables"],
 }
 

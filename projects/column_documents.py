@@ -5,17 +5,28 @@ A literal that a JSON number cannot hold exactly, and a bound of a time, stand u
 
 import json
 import re
+import sys
+from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+from projects.fields import LARGEST_FLOAT, pattern_of
 from schema_registry import literals
 from schema_registry.schema import ColumnSchema
-from schema_registry.types import INTEGER_BOUNDS, TEMPORALS, ColumnType
+from schema_registry.types import FLOATS, INTEGER_BOUNDS, TEMPORALS, ColumnType, parse_type
 
 Json = dict[str, Any]
 
 # What a value is in JSON. A time of day has no offset, so it is OpenAPI's time-local: `time` (RFC 3339) would ask for one.
 # Formats: https://spec.openapis.org/registry/format/
+
+
+def _whole(kind: ColumnType) -> str:
+    """The pattern of the type's texts, from end to end."""
+    return f"^(?:{pattern_of(kind)})$"
+
+
 _FORMS: dict[str, Json] = {
     "BOOLEAN": {"type": "boolean"},
     "VARCHAR": {"type": "string"},
@@ -23,7 +34,7 @@ _FORMS: dict[str, Json] = {
     "BLOB": {"type": "string", "format": "byte", "contentEncoding": "base64"},
     "JSON": {},
     "DATE": {"type": "string", "format": "date"},
-    "TIME": {"type": "string", "format": "time-local"},
+    "TIME": {"type": "string", "format": "time-local", "pattern": _whole(parse_type("TIME").type)},
     "TIMESTAMP": {"type": "string", "format": "date-time"},
     "TIMESTAMPTZ": {"type": "string", "format": "date-time"},
     "DECIMAL": {"type": "number"},
@@ -50,8 +61,9 @@ class _Inexact(ValueError):
 def column_schema(column: ColumnSchema, *, written: bool = False) -> Json:
     """The JSON Schema of a column's value: as it is answered, with what it means, or as it may be `written`."""
     kind, form = column.type, dict(_FORMS[column.type.base])
-    if written and kind.is_number:
-        form |= _input_form(column)
+    is_null = not column.required or (written and column.generated is not None)
+    if written and column.enum is None and is_shared(kind):
+        form = {"$ref": f"#/components/schemas/{input_name(kind, null=is_null and not column.multivalued)}"}
     for keyword, bound in (("minimum", column.minimum), ("maximum", column.maximum)):
         if bound is not None:
             _put(form, keyword, bound, exact=kind.base not in TEMPORALS and (lambda cell: _value(kind, cell)))
@@ -63,20 +75,55 @@ def column_schema(column: ColumnSchema, *, written: bool = False) -> Json:
         form["pattern" if _is_portable(column.pattern) else "x-pattern"] = column.pattern
     if column.multivalued:
         form = {"type": "array", "items": form}
-    if not column.required or (written and column.generated):
+    if is_null:
         _allow_null(form)
-    if column.default is not None:
+    if column.default is not None and not written:
         _put(form, "default", column.default, exact=lambda cell: _default(column, cell))
     if column.deprecated:
         form["deprecated"] = True
     return form if written else form | _meaning(column)
 
 
-def _input_form(column: ColumnSchema) -> Json:
-    """A number may come as its text too, and has the bounds of its type; 64 bits' are said by the format."""
-    form: Json = {} if column.enum is not None else {"type": [_FORMS[column.type.base]["type"], "string"]}
-    low, high = INTEGER_BOUNDS.get(column.type.base, (0, 2**64))
-    return form | ({"minimum": low, "maximum": high} if high < 2**32 else {})
+# What may be written in the place of a number or a truth value: one component for each type, which columns refer to.
+
+
+def is_shared(kind: ColumnType) -> bool:
+    """Whether a value of the type can be written in more than one way."""
+    return kind.is_number or kind.base == "BOOLEAN"
+
+
+def input_name(kind: ColumnType, *, null: bool) -> str:
+    """The component's name. A table's has no such underscore, so the two never meet."""
+    digits = f"_{kind.precision}_{kind.scale}" if kind.base == "DECIMAL" else ""
+    return f"Input_{kind.base}{digits}{'_or_null' if null else ''}"
+
+
+def inputs(columns: Iterable[ColumnSchema]) -> Json:
+    """The components that the columns' written forms refer to."""
+    kinds = {column.type for column in columns if is_shared(column.type)}
+    return {input_name(kind, null=null): input_form(kind, null=null) for kind in kinds for null in (False, True)}
+
+
+@lru_cache(maxsize=1024)
+def input_form(kind: ColumnType, *, null: bool) -> Json:
+    """A value of the type, or its text; a text keeps digits that a client's own numbers would lose."""
+    form = _FORMS[kind.base]
+    types = [form["type"], "string", *(["null"] if null else [])]
+    return form | {"type": types, "pattern": _whole(kind)} | _limits(kind)
+
+
+def _limits(kind: ColumnType) -> Json:
+    """The bounds of a number's type. What has more than 64 bits is a double, which is as near as JSON's readers come."""
+    if kind.base == "DECIMAL":
+        beyond = 10**kind.whole_digits if kind.whole_digits < 19 else 10.0**kind.whole_digits
+        return {"exclusiveMinimum": -beyond, "exclusiveMaximum": beyond, "x-scale": kind.scale}
+    if kind.base in FLOATS:
+        largest = LARGEST_FLOAT if kind.base == "FLOAT" else sys.float_info.max
+        return {"minimum": -largest, "maximum": largest}
+    if kind.base == "HUGEINT":
+        return {"minimum": -(2.0**127), "exclusiveMaximum": 2.0**127}
+    low, high = INTEGER_BOUNDS.get(kind.base, (None, None))
+    return {} if low is None else {"minimum": low, "maximum": high}
 
 
 def _put(form: Json, keyword: str, cell: Any, *, exact: Any) -> None:
@@ -144,6 +191,10 @@ def _meaning(column: ColumnSchema) -> Json:
 
 
 def address_form(column: ColumnSchema) -> Json:
-    """A value in an address. A list's is the text of a JSON array."""
-    text = column.multivalued or column.type.base in ("JSON", "BLOB")
-    return {"type": "string"} if text else _FORMS[column.type.base]
+    """A value in an address. A list's, and a JSON column's, is the text of JSON."""
+    kind = column.type
+    if column.multivalued or kind.base == "JSON":
+        return {"type": "string", "contentMediaType": "application/json"}
+    if kind.is_integer:
+        return _FORMS[kind.base] | _limits(kind)
+    return _FORMS[kind.base]

@@ -10,7 +10,7 @@ from projects import drift
 from projects.row_views import flag
 from projects.serializers import TableDrift
 from projects.store.connection import get_store
-from projects.table_views import page_of
+from projects.table_views import PAGE, page_of
 from schema_registry import rights
 from schema_registry.rights import HasRight
 
@@ -23,7 +23,7 @@ class Drift(APIView):
 
     @extend_schema(
         responses=TableDrift(many=True),
-        parameters=[OpenApiParameter("refresh", OpenApiTypes.BOOL, description="Ask the ontology first.")],
+        parameters=[OpenApiParameter("refresh", OpenApiTypes.BOOL, description="Ask the ontology first."), *PAGE],
         operation_id="list_drift",
         tags=["plans"],
     )

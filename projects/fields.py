@@ -21,7 +21,7 @@ from schema_registry.types import INTEGER_BOUNDS, ColumnType
 
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_LARGEST_FLOAT = 3.4028234663852886e38
+LARGEST_FLOAT = 3.4028234663852886e38
 
 _FORMS: dict[str, tuple[str, str]] = {
     "BOOLEAN": (r"[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[TtFf10]", "is not true or false"),
@@ -79,9 +79,18 @@ def _form(kind: ColumnType) -> Rule:
         return Rule("type", "has the NUL character or half of a surrogate pair", lambda c: f"NOT contains({c}, chr(0))", _is_text)
     if kind.base == "JSON":
         return Rule("type", "is not JSON", _json_sql, _is_json)
-    pattern, detail = _number_form(kind) if kind.is_integer or kind.base == "DECIMAL" else _FORMS[kind.base]
+    pattern, detail = _written(kind)
     compiled = re.compile(pattern, re.ASCII)
     return Rule("type", detail, lambda c: f"regexp_full_match({c}, {literal(pattern)})", lambda c: compiled.fullmatch(c) is not None)
+
+
+def pattern_of(kind: ColumnType) -> str:
+    """The regular expression that the whole of a cell matches; not for VARCHAR and JSON, which have none."""
+    return _written(kind)[0]
+
+
+def _written(kind: ColumnType) -> tuple[str, str]:
+    return _number_form(kind) if kind.is_integer or kind.base == "DECIMAL" else _FORMS[kind.base]
 
 
 def _number_form(kind: ColumnType) -> tuple[str, str]:
@@ -131,7 +140,7 @@ def _decimal_fits(kind: ColumnType, cell: str) -> bool:
 
 
 def _float_fits(kind: ColumnType, cell: str) -> bool:
-    return math.isfinite(float(cell)) and (kind.base == "DOUBLE" or abs(float(cell)) <= _LARGEST_FLOAT)
+    return math.isfinite(float(cell)) and (kind.base == "DOUBLE" or abs(float(cell)) <= LARGEST_FLOAT)
 
 
 def _day_exists(kind: ColumnType, cell: str) -> bool:

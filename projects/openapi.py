@@ -69,6 +69,14 @@ def _add_shared(result: Json) -> None:
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"].setdefault("default", {"$ref": "#/components/responses/Problem"})
+            _close(result, operation.get("requestBody", {}))
+
+
+def _close(result: Json, body: Json) -> None:
+    """Says of a body that it takes no names but its own: every door refuses the others."""
+    for content in body.get("content", {}).values():
+        if reference := content["schema"].get("$ref"):
+            result["components"]["schemas"][reference.rpartition("/")[2]]["additionalProperties"] = False
 
 
 @cache

@@ -17,7 +17,7 @@ from projects.preferences import ASYNC, prefers
 from projects.row_views import actor_of, check_scope, flag
 from projects.serializers import ApplyRequest, ApplyTogether, Decision, JobSerializer, PlanAnswer, PlanRequest, PlanSerializer, UndoRequest
 from projects.store.connection import get_store
-from projects.table_views import json_object, page_of, plan_answer
+from projects.table_views import PAGE, json_object, page_of, plan_answer
 from schema_registry import rights
 from schema_registry.rights import HasRight
 
@@ -33,7 +33,11 @@ class Plans(APIView):
 
     @extend_schema(
         responses=PlanSerializer(many=True),
-        parameters=[OpenApiParameter(name, str, description=f"Only plans of this {name}.") for name in ("table", "state")],
+        parameters=[
+            OpenApiParameter("table", str, description="Only plans of this table."),
+            OpenApiParameter("state", str, enum=Plan.State.values, description="Only plans in this state."),
+            *PAGE,
+        ],
         operation_id="list_plans",
         tags=["plans"],
     )

@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from projects.evolution.policy import ACTIONS, CLASSES
 from projects.models import Compatibility, Job, Plan
 
 DRIFT_STATES = ["in step", "behind", "orphaned", "altered", "missing", "unknown"]
@@ -32,8 +33,7 @@ class StepSerializer(serializers.Serializer):
 
     def get_fields(self) -> dict:
         """`class` is a word of Python's, so it cannot be declared above."""
-        classes = ["additive", "metadata", "rename", "strengthening", "destructive", "meaning"]
-        return super().get_fields() | {"class": serializers.ChoiceField(classes)}
+        return super().get_fields() | {"class": serializers.ChoiceField(CLASSES)}
 
 
 class PlanSerializer(serializers.Serializer):
@@ -138,13 +138,19 @@ class TableDetail(TableSummary):
 
 
 class TableRequest(serializers.Serializer):
-    schema = serializers.CharField(required=False, help_text="The schema's name; all of them where it is left out.")
+    schema = serializers.CharField(required=False, min_length=1, help_text="The schema's name; all of them where it is left out.")
+
+
+class PolicySerializer(serializers.Serializer):
+    def get_fields(self) -> dict:
+        """An action for each class of changes."""
+        return {name: serializers.ChoiceField(ACTIONS, required=False) for name in CLASSES}
 
 
 class TableDecisions(serializers.Serializer):
     pinned = serializers.BooleanField(required=False)
     read_only = serializers.BooleanField(required=False)  # type: ignore[assignment]
-    policy = serializers.DictField(required=False, help_text="By class of change: apply, wait or refuse.")
+    policy = PolicySerializer(required=False, help_text="By class of change: apply, wait or refuse.")
     compatibility = serializers.ChoiceField(Compatibility.choices, required=False)
 
 
@@ -161,7 +167,7 @@ class ApplyRequest(serializers.Serializer):
 
 
 class ApplyTogether(serializers.Serializer):
-    plans = serializers.ListField(child=serializers.IntegerField(), help_text="Each of another table.")
+    plans = serializers.ListField(child=serializers.IntegerField(), min_length=1, help_text="Each of another table.")
     confirm = serializers.ListField(child=serializers.CharField(), required=False, help_text="The tables whose plans take data away.")
 
 
@@ -186,7 +192,11 @@ class QueryRequest(serializers.Serializer):
 
 class SyncRequest(serializers.Serializer):
     names = serializers.ListField(
-        required=False, allow_empty=False, child=serializers.CharField(), help_text="Tables or documents; all where it is left out."
+        required=False,
+        allow_null=True,
+        min_length=1,
+        child=serializers.CharField(min_length=1),
+        help_text="Tables or documents; all where it is left out.",
     )
     accept_shrunk = serializers.BooleanField(required=False, help_text="A list that is shorter by more than half is right.")
 

@@ -9,6 +9,7 @@ from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT
 SECURITY: list[Json] = [{"bearerAuth": []}, {"cookieAuth": []}]
 
 _TEXT: Json = {"type": "string"}
+_WORDS: Json = {"type": "string", "minLength": 1}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _STATUSES = {
     400: "The request is not understood.",
@@ -72,6 +73,7 @@ _SCHEMAS: Json = {
 }
 
 _RESPONSES: Json = {
+    "NotModified": {"description": "You have it already: it is what If-None-Match names."},
     "Problem": _problem("Any other error: 401, 403, 404, 406, 413, 415, 423 (the table is read-only), 429, 503 with Retry-After."),
     **{f"Problem{status}": _problem(description) for status, description in _STATUSES.items()},
     "Loaded": {
@@ -99,20 +101,34 @@ _PARAMETERS: Json = {
         style="form",
         explode=True,
     ),
-    "Sort": _query("sort", "Columns with commas between them, `-` before one for descending; nulls last.", _TEXT),
+    "Filter": _query(
+        "filter",
+        'Conditions as a tree in JSON, with `_or`, `_and`, `_not`: `{"_or": [{"status": "ACTIVE"}, {"total_amount__gte": 100}]}`.',
+        _WORDS | {"contentMediaType": "application/json"},
+    ),
+    "Search": _query("q", "Only rows with this text, in whatever case, in one of their text columns.", _WORDS),
+    "Cursor": _query(
+        "cursor",
+        "Where the list goes on: take it, with the rest of the address, from the `next` of the answer's `Link`. It holds for one sort, "
+        "filter and version of the schema, and goes with no offset.",
+        _WORDS,
+    ),
+    "Sort": _query(
+        "sort", "Columns with commas between them, `-` before one for descending, such as `-total_amount,name`; nulls last.", _WORDS
+    ),
     "Limit": _query(
         "limit",
         f"How many rows; {DEFAULT_LIMIT} for JSON where it is left out, every row for the other formats.",
         {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT},
     ),
-    "Offset": _query("offset", "How many rows to leave out first; slow when large.", _COUNT),
-    "Fields": _query("fields", "Only these columns, with commas between them.", _TEXT),
+    "Offset": _query("offset", "How many rows to leave out first; slow when large.", _COUNT | {"maximum": 2**62}),
+    "Fields": _query("fields", "Only these columns, with commas between them; the rows have no others then.", _WORDS),
     "Format": _query("format", "Goes before Accept.", {"type": "string", "enum": ["json", "ndjson", "csv"]}),
     "PreferCount": {
         "name": "Prefer",
         "in": "header",
         "description": "`count=exact` gives X-Total-Count.",
-        "schema": {"type": "string", "enum": ["count=exact"]},
+        "schema": _TEXT,
     },
     "SchemaVersion": {
         "name": "Schema-Version",
@@ -121,6 +137,12 @@ _PARAMETERS: Json = {
         "written, by the doors of one row too; the answer has it again. 409 where the rows have no such shape now.",
         "schema": {"type": "integer", "minimum": 1},
     },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "An ETag that you have; 304 where it still holds.",
+        "schema": _TEXT,
+    },
     "Null": _query("null", "A text that means null in a CSV file, such as NA, besides the empty field.", {"type": "array", "items": _TEXT}),
     "DryRun": _query("dry_run", "Check the rows of an array or a file and change nothing.", {"type": "boolean"}),
 }
@@ -128,6 +150,8 @@ _PARAMETERS: Json = {
 _HEADERS: Json = {
     "Location": {"description": "The row's own address.", "schema": _TEXT | {"format": "uri-reference"}},
     "X-Total-Count": {"description": "Rows that match, where they were asked to be counted.", "schema": _COUNT},
+    "Link": {"description": 'The address of the next page, as `<...>; rel="next"`; none on the last page.', "schema": _TEXT},
+    "ETag": {"description": "What the answer is known by: send it in If-None-Match, and 304 says that it is still so.", "schema": _TEXT},
     "Preference-Applied": {"schema": _TEXT},
     "Deprecation": {
         "description": "Only where the request used an old name of the table or of a column: since when it is old, as `@` and Unix "

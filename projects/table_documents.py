@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from projects.column_documents import Json, address_form, column_schema
+from projects.column_documents import Json, address_form, column_schema, inputs
 from projects.filters import RESERVED
-from schema_registry.schema import TableSchema
+from schema_registry.schema import ColumnSchema, TableSchema
 
 
 def row_schema(schema: TableSchema) -> Json:
@@ -24,22 +24,25 @@ def row_schema(schema: TableSchema) -> Json:
 
 
 def components(schema: TableSchema, name: str) -> Json:
-    """The three shapes of a row: as answered, new, and for a PATCH; what its columns mean stands in the first alone."""
+    """The three shapes of a row: as answered, for a PATCH, and new; what its columns mean, and defaults, stand in the first alone.
+
+    A new row is a PATCH with more of its columns required. With them come the components that their numbers refer to.
+    """
     written = {c.name: column_schema(c, written=True) for c in schema.columns}
-    keys = {c.name for c in schema.key_columns}
-    needed = [c.name for c in schema.columns if c.required and c.default is None and not c.generated]
-    closed = {"type": "object", "additionalProperties": False}
-    patched = {column: _without_default(form) for column, form in written.items() if column not in keys}
-    return {
+    return inputs(schema.columns) | {
         name: row_schema(schema),
-        f"{name}New": closed | {"properties": written, "required": needed},
-        f"{name}Patch": closed | {"properties": patched},
+        f"{name}Patch": {"type": "object", "properties": written, "additionalProperties": False},
+        f"{name}New": _needing(name, [c.name for c in needed(schema)]),
     }
 
 
-def _without_default(form: Json) -> Json:
-    """What a PATCH leaves out stays as it is, and a client must not fill it in."""
-    return {keyword: value for keyword, value in form.items() if keyword not in ("default", "x-default")}
+def needed(schema: TableSchema) -> list[ColumnSchema]:
+    """The columns that a new row cannot leave out."""
+    return [c for c in schema.columns if c.required and c.default is None and not c.generated]
+
+
+def _needing(name: str, columns: list[str]) -> Json:
+    return {"allOf": [_ref("schemas", f"{name}Patch")], "required": columns}
 
 
 def component_names(tables: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
@@ -94,7 +97,7 @@ def paths(schema: TableSchema, name: str) -> Json:
                 f"Replace a row of {schema.name}; its key does not change",
                 {"200": one, **_problems(404, 409, 422)},
                 parameters=[key],
-                requestBody=_body(_json(new)),
+                requestBody=_body(_json(_needing(name, [c.name for c in needed(schema) if c.name not in schema.primary_key]))),
             ),
             "patch": operation(
                 "patch",
@@ -126,7 +129,10 @@ def _list_parameters(schema: TableSchema) -> list[Json]:
         name = f"{column.name}__eq" if column.name in RESERVED else column.name
         if name == column.name or name.casefold() not in names:
             conditions.append({"name": name, "in": "query", "schema": address_form(column)})
-    shared = ("Conditions", "Sort", "Limit", "Offset", "Fields", "Format", "PreferCount", "SchemaVersion")
+    shared = (
+        *("Conditions", "Filter", "Search", "Sort", "Limit", "Cursor", "Offset", "Fields", "Format"),
+        *("PreferCount", "IfNoneMatch", "SchemaVersion"),
+    )
     return conditions + [_ref("parameters", parameter) for parameter in shared]
 
 
@@ -144,8 +150,9 @@ def _key_parameter(schema: TableSchema) -> Json:
 def _listed(row: Json) -> Json:
     lines = {"schema": {"type": "string"}}
     content = {**_json(_array(row)), "application/x-ndjson": lines, "text/csv": lines}
-    headers = _headers("X-Total-Count", "Preference-Applied", "Deprecation")
-    return {"200": {"description": "The rows.", "headers": headers, "content": content}, **_problems(400)}
+    headers = _headers("Link", "ETag", "X-Total-Count", "Preference-Applied", "Deprecation")
+    rows = {"description": "The rows.", "headers": headers, "content": content}
+    return {"200": rows, "304": _ref("responses", "NotModified"), **_problems(400)}
 
 
 def _created(row: Json) -> Json:

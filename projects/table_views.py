@@ -35,7 +35,10 @@ TABLE_RIGHTS = {
 }
 
 
-ROWS = {"type": "array", "items": {"type": "object"}}
+PAGE = [
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}, description="How many; 100 where it is left out."),
+    OpenApiParameter("offset", {"type": "integer", "minimum": 0, "maximum": 2**31}, description="How many to leave out first."),
+]
 
 
 class Initialize(APIView):
@@ -65,7 +68,7 @@ class Tables(APIView):
     permission_classes = [HasRight]
     rights = TABLE_RIGHTS
 
-    @extend_schema(responses=serializers.TableSummary(many=True), operation_id="list_tables", tags=["tables"])
+    @extend_schema(responses=serializers.TableSummary(many=True), parameters=PAGE, operation_id="list_tables", tags=["tables"])
     def get(self, request: Request) -> Response:
         """Each live table with its rows, bytes, schema version, source and drift."""
         visible = [t for t in get_store().tables() if rights.reaches(request.auth, t.name)]
@@ -183,7 +186,7 @@ class Jobs(APIView):
     permission_classes = [HasRight]
     rights = {"GET": rights.READ_ROWS}
 
-    @extend_schema(responses=serializers.JobSerializer(many=True), operation_id="list_jobs", tags=["jobs"])
+    @extend_schema(responses=serializers.JobSerializer(many=True), parameters=PAGE, operation_id="list_jobs", tags=["jobs"])
     def get(self, request: Request) -> Response:
         """Jobs, newest first."""
         start, end = page_of(request._request)

@@ -34,7 +34,13 @@ class SchemasView(ViewSet):
     @extend_schema(
         operation_id="list_schema_versions",
         summary="All versions of a table's schema, newest first; or, with diff, what changed between two",
-        parameters=[OpenApiParameter("diff", str, description="Two versions, such as 1..3: the answer is the list of changes.")],
+        parameters=[
+            OpenApiParameter(
+                "diff",
+                {"type": "string", "pattern": f"^{_RANGE.pattern}$"},
+                description="Two versions, such as 1..3: the answer is the list of changes.",
+            )
+        ],
         responses=PolymorphicProxySerializer(
             component_name="SchemaVersions", serializers=[SnapshotSerializer, ChangeSerializer], resource_type_field_name=None, many=True
         ),
@@ -64,8 +70,10 @@ class AuditView(ViewSet):
         summary="The audit log, newest first",
         parameters=[
             *(OpenApiParameter(name, str, description=f"Only entries with this {name}.") for name in _FILTERS),
-            OpenApiParameter("limit", int, description="How many entries, 1 to 10,000 (default 100)."),
-            OpenApiParameter("offset", int, description="How many entries to leave out first (default 0)."),
+            OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}, description="How many entries (default 100)."),
+            OpenApiParameter(
+                "offset", {"type": "integer", "minimum": 0, "maximum": 10**15}, description="How many to leave out (default 0)."
+            ),
             OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="count=exact adds the header X-Total-Count."),
             OpenApiParameter("X-Total-Count", OpenApiTypes.INT, OpenApiParameter.HEADER, response=[200]),
         ],
