@@ -56,6 +56,12 @@ class LevelSerializer(serializers.Serializer):
             data = {**data, "level": data["level"].upper()}
         return super().to_internal_value(data)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such field."))
+        return attrs
+
 
 class Health(APIView):
     """Whether the service is well."""

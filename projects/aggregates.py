@@ -14,6 +14,7 @@ from projects.errors import BadRequest
 from projects.filters import LARGEST_LIMIT, SELECTING, Listing, cursor_of, read_address, sort_of, whole
 from projects.store.conditions import where
 from projects.store.sql import quote, table
+from schema_registry.errors import Problem
 from schema_registry.schema import ColumnSchema, TableSchema
 from schema_registry.types import ColumnType, parse_type
 
@@ -84,7 +85,8 @@ def _groups(names: Names, by: list[Output], aggregates: list[Output], filter_: A
     outputs = [*by, *aggregates]
     folded = [output.column.name.casefold() for output in outputs]
     if twice := next((name for place, name in enumerate(folded) if name in folded[:place]), None):
-        raise BadRequest(detail=f"The groups would have two columns named {twice}.")
+        reason = f"The groups would have two columns named {twice}."
+        raise BadRequest(detail=reason, problems=(Problem("?agg", "parameter", reason),))
     made = ", ".join(f"{output.sql} AS {quote(output.column.name)}" for output in outputs)
     rows = f"{names.source or table(names.live.name)}{where(filter_)}"
     # Without columns to group by there is one group, of no rows too.

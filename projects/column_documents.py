@@ -54,6 +54,11 @@ _FORMS: dict[str, Json] = {
 _PORTABLE = re.compile(r"(?:[^\\(\[]|\\[dDwWsSbBnrtf]|\\[^A-Za-z0-9]|\((?!\?)|\(\?:|\[(?!:))*")
 
 
+def ref(kind: str, name: str) -> Json:
+    """A reference to a component."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
 class _Inexact(ValueError):
     """No JSON number has this value."""
 
@@ -63,7 +68,7 @@ def column_schema(column: ColumnSchema, *, written: bool = False) -> Json:
     kind, form = column.type, dict(_FORMS[column.type.base])
     is_null = not column.required or (written and column.generated is not None)
     if written and column.enum is None and is_shared(kind):
-        form = {"$ref": f"#/components/schemas/{input_name(kind, null=is_null and not column.multivalued)}"}
+        form = ref("schemas", input_name(kind, null=is_null and not column.multivalued))
     for keyword, bound in (("minimum", column.minimum), ("maximum", column.maximum)):
         if bound is not None:
             _put(form, keyword, bound, exact=kind.base not in TEMPORALS and (lambda cell: _value(kind, cell)))
@@ -113,17 +118,17 @@ def input_form(kind: ColumnType, *, null: bool) -> Json:
 
 
 def _limits(kind: ColumnType) -> Json:
-    """The bounds of a number's type. What has more than 64 bits is a double, which is as near as JSON's readers come."""
+    """The bounds of a number's type. A HUGEINT's are beyond what readers of JSON tell apart, so they are left out."""
     if kind.base == "DECIMAL":
         beyond = 10**kind.whole_digits if kind.whole_digits < 19 else 10.0**kind.whole_digits
         return {"exclusiveMinimum": -beyond, "exclusiveMaximum": beyond, "x-scale": kind.scale}
     if kind.base in FLOATS:
         largest = LARGEST_FLOAT if kind.base == "FLOAT" else sys.float_info.max
         return {"minimum": -largest, "maximum": largest}
-    if kind.base == "HUGEINT":
-        return {"minimum": -(2.0**127), "exclusiveMaximum": 2.0**127}
-    low, high = INTEGER_BOUNDS.get(kind.base, (None, None))
-    return {} if low is None else {"minimum": low, "maximum": high}
+    if kind.base in INTEGER_BOUNDS and kind.base != "HUGEINT":
+        low, high = INTEGER_BOUNDS[kind.base]
+        return {"minimum": low, "maximum": high}
+    return {}
 
 
 def _put(form: Json, keyword: str, cell: Any, *, exact: Any) -> None:

@@ -11,6 +11,7 @@ from projects.errors import BadRequest
 from projects.filters import Listing
 from projects.store.conditions import holds
 from projects.store.ordering import Place, order_by
+from schema_registry.errors import Problem
 
 LONGEST = 4000  # characters; an address has to hold it
 _signer = Signer(salt="projects.cursors")
@@ -29,11 +30,14 @@ def opened(names: Names, listing: Listing) -> Listing:
     try:
         of, *place = _signer.unsign_object(listing.cursor)
     except (BadSignature, ValueError):
-        raise BadRequest(detail="The cursor is none that was given here; begin again without it.") from None
+        raise _refused("The cursor is none that was given here; begin again without it.") from None
     if of != _list_of(names, listing):
-        reason = "The cursor belongs to another sort, filter or version of the table's schema; begin again without it."
-        raise BadRequest(detail=reason)
+        raise _refused("The cursor belongs to another sort, filter or version of the table's schema; begin again without it.")
     return replace(listing, after=tuple(place))
+
+
+def _refused(reason: str) -> BadRequest:
+    return BadRequest(detail=reason, problems=(Problem("?cursor", "parameter", reason),))
 
 
 def _list_of(names: Names, listing: Listing) -> str:

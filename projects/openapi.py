@@ -4,6 +4,7 @@ Each answer is made from the live tables, so it is fresh after every schema chan
 generated once, and a whole document is kept until the tables change.
 """
 
+import re
 import threading
 from collections.abc import Iterable
 from functools import cache, lru_cache
@@ -34,7 +35,8 @@ from projects.row_views import Reach, check_scope
 from projects.shared_documents import PARTS, SECURITY
 from projects.store.books import LiveTable
 from projects.store.connection import Store, get_store
-from projects.table_documents import component_names, components, paths, row_schema
+from projects.table_documents import component_names, components, row_schema
+from projects.table_operations import parameters, paths
 from schema_registry.errors import SpawnError
 from schema_registry.rights import READ_ROWS, HasRight
 from schema_registry.schema import TableSchema
@@ -73,10 +75,12 @@ def _add_shared(result: Json) -> None:
 
 
 def _close(result: Json, body: Json) -> None:
-    """Says of a body that it takes no names but its own: every door refuses the others."""
-    for content in body.get("content", {}).values():
-        if reference := content["schema"].get("$ref"):
-            result["components"]["schemas"][reference.rpartition("/")[2]]["additionalProperties"] = False
+    """Says of a body, and of what it refers to, that it takes no names but its own: every door refuses the others."""
+    for pointer in re.findall(r"#/components/schemas/(\w+)", str(body)):
+        component = result["components"]["schemas"][pointer]
+        if component.get("type") == "object" and "additionalProperties" not in component:
+            component["additionalProperties"] = False
+            _close(result, component)
 
 
 @cache
@@ -90,11 +94,13 @@ def _names(tables: Iterable[str], document: Json) -> dict[str, str]:
 
 def _with_tables(document: Json, schemas: Iterable[TableSchema], names: dict[str, str]) -> Json:
     """The document and the tables; the one that is given stays as it was."""
-    parts, all_paths = dict(document["components"]["schemas"]), dict(document["paths"])
+    shared, all_paths = document["components"], dict(document["paths"])
+    parts, repeated = dict(shared["schemas"]), dict(shared["parameters"])
     for schema in schemas:
         parts |= components(schema, names[schema.name])
+        repeated |= parameters(schema, names[schema.name])
         all_paths |= paths(schema, names[schema.name])
-    return document | {"paths": all_paths, "components": document["components"] | {"schemas": parts}}
+    return document | {"paths": all_paths, "components": shared | {"schemas": parts, "parameters": repeated}}
 
 
 @lru_cache(maxsize=4)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -53,7 +53,15 @@ class Plans(APIView):
             found = found.filter(pk__in=[p.pk for p in found.only("pk", "table") if rights.reaches(request.auth, p.table)])
         return Response([plans.as_json(plan) for plan in found[start:end]])
 
-    @extend_schema(request=PlanRequest, responses={201: PlanSerializer}, operation_id="make_plan", tags=["plans"])
+    @extend_schema(
+        request=PlanRequest,
+        responses={
+            201: OpenApiResponse(PlanSerializer, description="The plan."),
+            200: OpenApiResponse(PlanSerializer, description="There is nothing to do, so none was made."),
+        },
+        operation_id="make_plan",
+        tags=["plans"],
+    )
     def post(self, request: Request) -> Response:
         """Make a fresh plan for a table, with evidence; an older one that waits becomes stale.
 

@@ -1,5 +1,6 @@
 """The shapes of answers, for OpenAPI and for what comes from Django's database."""
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from projects.evolution.policy import ACTIONS, CLASSES
@@ -201,7 +202,13 @@ class SyncRequest(serializers.Serializer):
     accept_shrunk = serializers.BooleanField(required=False, help_text="A list that is shorter by more than half is right.")
 
 
+@extend_schema_field({"description": "What came of it; null until then."})
+class AnyJson(serializers.JSONField):
+    pass
+
+
 class JobSerializer(serializers.ModelSerializer):
+    result = AnyJson(read_only=True)
     created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
 
     class Meta:

@@ -2,13 +2,17 @@
 
 from typing import Any
 
+from projects import aggregates
+from projects.bodies import JSON
 from projects.column_documents import Json
 from projects.conditions import OPERATORS, TEXT_OPERATORS
+from projects.exchange import FORMATS
 from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT
 
 SECURITY: list[Json] = [{"bearerAuth": []}, {"cookieAuth": []}]
 
 _TEXT: Json = {"type": "string"}
+_ROWS: Json = {"type": "array", "items": {"type": "object"}}
 _WORDS: Json = {"type": "string", "minLength": 1}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _STATUSES = {
@@ -81,6 +85,11 @@ _RESPONSES: Json = {
         "headers": {"Deprecation": {"$ref": "#/components/headers/Deprecation"}},
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Loaded"}}},
     },
+    "Groups": {
+        "description": "The groups: the columns that they are grouped by, then one for each aggregate, such as `sum_total_amount`.",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("Link", "ETag", "X-Total-Count", "Deprecation")},
+        "content": {JSON: {"schema": _ROWS}, **{kind: {} for kind in FORMATS.values() if kind != JSON}},
+    },
     "JsonSchema": {
         "description": "JSON Schema 2020-12 of a row as it is answered.",
         "content": {"application/schema+json": {"schema": {"type": "object"}}},
@@ -106,6 +115,23 @@ _PARAMETERS: Json = {
         'Conditions as a tree in JSON, with `_or`, `_and`, `_not`: `{"_or": [{"status": "ACTIVE"}, {"total_amount__gte": 100}]}`.',
         _WORDS | {"contentMediaType": "application/json"},
     ),
+    "GroupBy": _query(
+        "group_by",
+        f"Columns with commas between them, or parts of times such as `creation_date__month`; the parts are {', '.join(aggregates.PARTS)}. "
+        "One group of all rows where it is left out.",
+        _WORDS,
+    ),
+    "Aggregates": _query(
+        "agg",
+        f"What is told of each group, such as `count,sum(total_amount)`; `count` where it is left out. The functions are "
+        f"{', '.join(aggregates.FUNCTIONS)}. Their columns are called `count` and `sum_total_amount`.",
+        _WORDS,
+    ),
+    "Having": _query(
+        "having",
+        'Conditions on the groups, as in `filter`, such as `{"count__gt": 1}`.',
+        _WORDS | {"contentMediaType": "application/json"},
+    ),
     "Search": _query("q", "Only rows with this text, in whatever case, in one of their text columns.", _WORDS),
     "Cursor": _query(
         "cursor",
@@ -123,7 +149,7 @@ _PARAMETERS: Json = {
     ),
     "Offset": _query("offset", "How many rows to leave out first; slow when large.", _COUNT | {"maximum": 2**62}),
     "Fields": _query("fields", "Only these columns, with commas between them; the rows have no others then.", _WORDS),
-    "Format": _query("format", "Goes before Accept.", {"type": "string", "enum": ["json", "ndjson", "csv"]}),
+    "Format": _query("format", "Goes before Accept.", {"type": "string", "enum": list(FORMATS)}),
     "PreferCount": {
         "name": "Prefer",
         "in": "header",
@@ -135,7 +161,7 @@ _PARAMETERS: Json = {
         "in": "header",
         "description": "The number of a version of the table's schema, in whose names, types and order of columns the rows are read and "
         "written, by the doors of one row too; the answer has it again. 409 where the rows have no such shape now.",
-        "schema": {"type": "integer", "minimum": 1},
+        "schema": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     },
     "IfNoneMatch": {
         "name": "If-None-Match",

@@ -72,7 +72,7 @@ class AuditView(ViewSet):
             *(OpenApiParameter(name, str, description=f"Only entries with this {name}.") for name in _FILTERS),
             OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}, description="How many entries (default 100)."),
             OpenApiParameter(
-                "offset", {"type": "integer", "minimum": 0, "maximum": 10**15}, description="How many to leave out (default 0)."
+                "offset", {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}, description="How many to leave out (default 0)."
             ),
             OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="count=exact adds the header X-Total-Count."),
             OpenApiParameter("X-Total-Count", OpenApiTypes.INT, OpenApiParameter.HEADER, response=[200]),
@@ -82,7 +82,7 @@ class AuditView(ViewSet):
     def list(self, request: Request) -> Response:
         _known(request, (*_FILTERS, "limit", "offset"))
         limit = _number(request, "limit", 100, lowest=1, highest=10_000)
-        offset = _number(request, "offset", 0, lowest=0, highest=10**15)
+        offset = _number(request, "offset", 0, lowest=0, highest=10**15 - 1)
         filters: dict[str, Any] = {name: request.query_params[name] for name in _FILTERS if name in request.query_params}
         found = AuditEntry.objects.filter(**filters)
         headers = {"X-Total-Count": str(found.count())} if _wants_count(request) else None

@@ -44,6 +44,7 @@ class TokenSerializer(serializers.ModelSerializer):
     created_at = serializers.DateTimeField(source="created", read_only=True)
     expires_at = serializers.DateTimeField(source="expiry", read_only=True)
     scopes = serializers.ListField(child=serializers.CharField(), read_only=True)
+    role = serializers.ChoiceField(choices=list(ROLES), allow_blank=True, read_only=True)
 
     class Meta:
         model = Token
