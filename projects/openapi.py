@@ -192,7 +192,7 @@ class TableJsonSchema(APIView):
             "$id": request.build_absolute_uri(f"/ops/{quote(schema.name)}/schema"),
             "title": schema.name,
         }
-        tail = {"x-primary-key": list(schema.primary_key), "x-unique": [list(rule) for rule in schema.unique]}
+        tail = {"x-unique": [list(rule) for rule in schema.unique]}
         return _told(request, live, table, head | row_schema(schema) | tail, JSON_SCHEMA)
 
 

@@ -17,6 +17,7 @@ def row_schema(schema: TableSchema) -> Json:
         "properties": {c.name: column_schema(c) for c in schema.columns},
         "required": [c.name for c in schema.columns if c.required],
         "additionalProperties": False,
+        "x-primary-key": list(schema.primary_key),
     }
 
 

@@ -5,6 +5,7 @@ A right is a Django permission. A token narrows its owner's rights: both must ha
 
 from typing import Any
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -32,8 +33,12 @@ def is_scoped(token: Any) -> bool:
 
 
 class HasRight(BasePermission):
-    """Asks for the right that the view's `rights` names for the method; a method it does not name is refused."""
+    """Asks for the right that the view's `rights` names for the method."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        right = view.rights.get("GET" if request.method in ("HEAD", "OPTIONS") else request.method)
-        return right is not None and allows(request.user, request.auth, right)
+        """Raises MethodNotAllowed, to somebody who is signed in, for a method that `rights` does not name; OPTIONS needs any of them."""
+        asked = {"GET" if request.method == "HEAD" else request.method}
+        needed = [right for method, right in view.rights.items() if method in asked or request.method == "OPTIONS"]
+        if not needed and request.user and request.user.is_authenticated:
+            raise MethodNotAllowed(request.method or "")
+        return any(allows(request.user, request.auth, right) for right in needed)
