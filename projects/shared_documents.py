@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from projects import aggregates
+from projects import aggregates, row_sets
 from projects.bodies import JSON
 from projects.column_documents import Json
 from projects.conditions import OPERATORS, TEXT_OPERATORS
@@ -18,7 +18,9 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _STATUSES = {
     400: "The request is not understood.",
     404: "There is no such table or row.",
-    409: "The key, or another unique value, is taken; or the rows have no such shape as Schema-Version asks for.",
+    409: "The key, or another unique value, is taken; more rows are meant than `max_affected` allows; or the rows have no such shape as "
+    "Schema-Version asks for.",
+    412: "The row is not as If-Match or If-None-Match wants it.",
     422: "A value breaks the schema; `errors` or `rejects` names each.",
 }
 
@@ -40,6 +42,12 @@ def _query(name: str, description: str, schema: Json, **more: Any) -> Json:
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}
 
 
+def _header(name: str, description: str, schema: Json) -> Json:
+    return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+_TAG = '(W/)?"[!#-~]*"'
+_TAGS: Json = {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$"}
 _FAULT = _object({"pointer": _TEXT | {"description": "A JSON pointer, or `?parameter`."}, "code": _TEXT, "detail": _TEXT})
 _REJECT = _object(
     {
@@ -85,6 +93,14 @@ _RESPONSES: Json = {
         "headers": {"Deprecation": {"$ref": "#/components/headers/Deprecation"}},
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Loaded"}}},
     },
+    "Changed": {
+        "description": "How many rows were changed, or would be.",
+        "content": {JSON: {"schema": _object({"updated": _COUNT})}},
+    },
+    "Deleted": {
+        "description": "How many rows were deleted, or would be.",
+        "content": {JSON: {"schema": _object({"deleted": _COUNT})}},
+    },
     "Groups": {
         "description": "The groups: the columns that they are grouped by, then one for each aggregate, such as `sum_total_amount`.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("Link", "ETag", "X-Total-Count", "Deprecation")},
@@ -99,12 +115,11 @@ _RESPONSES: Json = {
 _PARAMETERS: Json = {
     "Conditions": _query(
         "conditions",
-        "Conditions with an operator: a column's name, two underscores and the operator, each a parameter by itself, such as "
+        "Conditions on columns, each a parameter by itself: `status=ACTIVE`, or with two underscores and an operator, "
         f"`total_amount__gte=100`. All of them must hold. The operators are {', '.join(OPERATORS)}; {', '.join(TEXT_OPERATORS)} are for "
         "text, `in`, `nin` and `between` take values with commas between them, `isnull` takes true or false.",
         {
             "type": "object",
-            "propertyNames": {"pattern": f"__({'|'.join(OPERATORS)})$"},
             "additionalProperties": _TEXT,
         },
         style="form",
@@ -150,25 +165,31 @@ _PARAMETERS: Json = {
     "Offset": _query("offset", "How many rows to leave out first; slow when large.", _COUNT | {"maximum": 2**62}),
     "Fields": _query("fields", "Only these columns, with commas between them; the rows have no others then.", _WORDS),
     "Format": _query("format", "Goes before Accept.", {"type": "string", "enum": list(FORMATS)}),
-    "PreferCount": {
-        "name": "Prefer",
-        "in": "header",
-        "description": "`count=exact` gives X-Total-Count.",
-        "schema": _TEXT,
-    },
-    "SchemaVersion": {
-        "name": "Schema-Version",
-        "in": "header",
-        "description": "The number of a version of the table's schema, in whose names, types and order of columns the rows are read and "
+    "PreferCount": _header("Prefer", "`count=exact` gives X-Total-Count.", _TEXT),
+    "SchemaVersion": _header(
+        "Schema-Version",
+        "The number of a version of the table's schema, in whose names, types and order of columns the rows are read and "
         "written, by the doors of one row too; the answer has it again. 409 where the rows have no such shape now.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
-    },
-    "IfNoneMatch": {
-        "name": "If-None-Match",
-        "in": "header",
-        "description": "An ETag that you have; 304 where it still holds.",
-        "schema": _TEXT,
-    },
+        {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+    ),
+    "IfNoneMatch": _header("If-None-Match", "An ETag that you have; 304 where it still holds.", _TEXT),
+    "RowIfNoneMatch": _header(
+        "If-None-Match",
+        "ETags that you have: a GET is answered 304 where the row has one of them. `*` on a PUT: make the row, or 412 where it is there.",
+        _TAGS,
+    ),
+    "IfMatch": _header("If-Match", "The ETag that the row had when you read it: 412 where it has changed since.", _TAGS),
+    "IdempotencyKey": _header(
+        "Idempotency-Key",
+        "Do this once: the same request with the same key, within 24 hours, gets the first answer again. Such as a UUID.",
+        {"type": "string", "pattern": "^[!#-~][!-~]{0,254}$"},
+    ),
+    "MaxAffected": _query(
+        "max_affected",
+        f"How many rows may be meant, {row_sets.USUAL_MOST} where it is left out; where more are, none is touched (409).",
+        {"type": "integer", "minimum": 1, "maximum": row_sets.LARGEST_MOST},
+    ),
+    "DryRunOnRows": _query("dry_run", "Only count the rows; change nothing.", {"type": "boolean"}),
     "Null": _query("null", "A text that means null in a CSV file, such as NA, besides the empty field.", {"type": "array", "items": _TEXT}),
     "DryRun": _query("dry_run", "Check the rows of an array or a file and change nothing.", {"type": "boolean"}),
 }
@@ -177,7 +198,11 @@ _HEADERS: Json = {
     "Location": {"description": "The row's own address.", "schema": _TEXT | {"format": "uri-reference"}},
     "X-Total-Count": {"description": "Rows that match, where they were asked to be counted.", "schema": _COUNT},
     "Link": {"description": 'The address of the next page, as `<...>; rel="next"`; none on the last page.', "schema": _TEXT},
-    "ETag": {"description": "What the answer is known by: send it in If-None-Match, and 304 says that it is still so.", "schema": _TEXT},
+    "ETag": {
+        "description": "What the answer is known by. Send it in If-None-Match: 304 says that it is still so. A row's goes in If-Match too.",
+        "schema": _TEXT,
+    },
+    "Idempotency-Replayed": {"description": "`true` where this is the first answer again.", "schema": _TEXT},
     "Preference-Applied": {"schema": _TEXT},
     "Deprecation": {
         "description": "Only where the request used an old name of the table or of a column: since when it is old, as `@` and Unix "

@@ -17,7 +17,12 @@ def paths(schema: TableSchema, name: str) -> Json:
     address = f"/ops/{quote(schema.name)}"
     described = _Table(schema, name)
     return {
-        address: {"get": described.list(), "post": described.create()},
+        address: {
+            "get": described.listing(),
+            "post": described.create(),
+            "patch": described.patch_many(),
+            "delete": described.delete_many(),
+        },
         f"{address}/{{key}}": {
             "get": described.get(),
             "put": described.replace(),
@@ -43,14 +48,14 @@ class _Table:
 
     def __init__(self, schema: TableSchema, name: str) -> None:
         self.table, self.name = schema, name
-        self.address = [ref("parameters", _key_name(name)), ref("parameters", "SchemaVersion")]
+        self.address = [ref("parameters", _key_name(name)), *_shared("IfMatch", "RowIfNoneMatch", "SchemaVersion")]
         self.row, self.new, self.changes = (ref("schemas", f"{name}{suffix}") for suffix in ("", "New", "Patch"))
 
     def _operation(self, verb: str, summary: str, responses: Json, **more: Any) -> Json:
         answers = responses | {"default": ref("responses", "Problem")}
         return {"operationId": f"{self.name}.{verb}", "tags": [self.table.name], "summary": summary, **more, "responses": answers}
 
-    def list(self) -> Json:
+    def listing(self) -> Json:
         headers = _headers("Link", "ETag", "X-Total-Count", "Preference-Applied", "Deprecation")
         rows = {"description": "The rows.", "headers": headers, "content": _in_every_format(_array(self.row))}
         answers = {"200": rows, "304": ref("responses", "NotModified"), **_problems(400)}
@@ -59,27 +64,40 @@ class _Table:
         return self._operation("list", f"List rows of {self.table.name}", answers, parameters=_conditions(self.table) + shared)
 
     def create(self) -> Json:
-        created = {"description": "The row as stored.", "headers": _headers("Location", "Deprecation"), "content": _json(self.row)}
+        created = self._one("The row as stored.", "Location", "Idempotency-Replayed")
         answers = {"201": created, "200": ref("responses", "Loaded"), **_problems(400, 409, 422)}
         body = _body({**_json({"oneOf": [self.new, _array(self.new)]}), "text/csv": {"schema": {"type": "string"}}})
-        parameters = _shared("Null", "DryRun", "SchemaVersion")
+        parameters = _shared("Null", "DryRun", "IdempotencyKey", "SchemaVersion")
         summary = f"Create a row of {self.table.name}, or load many"
         return self._operation("create", summary, answers, parameters=parameters, requestBody=body)
 
+    def patch_many(self) -> Json:
+        answers = {"200": ref("responses", "Changed"), **_problems(400, 409, 422)}
+        summary = f"Change some columns of every row of {self.table.name} that the conditions choose"
+        return self._operation("patch_many", summary, answers, parameters=self._choice(), requestBody=_body(_json(self.changes)))
+
+    def delete_many(self) -> Json:
+        answers = {"200": ref("responses", "Deleted"), **_problems(400, 409)}
+        summary = f"Delete every row of {self.table.name} that the conditions choose"
+        return self._operation("delete_many", summary, answers, parameters=self._choice())
+
     def get(self) -> Json:
-        return self._operation("get", f"One row of {self.table.name}", {"200": self._one(), **_problems(404)}, parameters=self.address)
+        answers = {"200": self._one("The row."), "304": ref("responses", "NotModified"), **_problems(404, 412)}
+        return self._operation("get", f"One row of {self.table.name}", answers, parameters=self.address)
 
     def replace(self) -> Json:
         whole = needing(self.name, [c.name for c in needed(self.table) if c.name not in self.table.primary_key])
-        summary = f"Replace a row of {self.table.name}; its key does not change"
-        return self._operation("replace", summary, self._written(), parameters=self.address, requestBody=_body(_json(whole)))
+        answers = {"201": self._one("The row, which is new.", "Location"), **self._written(), **_problems(409, 412, 422)}
+        summary = f"Make the row of {self.table.name} with this key, or replace it"
+        return self._operation("replace", summary, answers, parameters=self.address, requestBody=_body(_json(whole)))
 
     def patch(self) -> Json:
         summary = f"Change some columns of a row of {self.table.name}"
-        return self._operation("patch", summary, self._written(), parameters=self.address, requestBody=_body(_json(self.changes)))
+        answers = self._written() | _problems(404, 409, 412, 422)
+        return self._operation("patch", summary, answers, parameters=self.address, requestBody=_body(_json(self.changes)))
 
     def delete(self) -> Json:
-        answers = {"204": {"description": "The row is gone."}, **_problems(404)}
+        answers = {"204": {"description": "The row is gone."}, **_problems(404, 412)}
         return self._operation("delete", f"Delete a row of {self.table.name}", answers, parameters=self.address)
 
     def aggregate(self) -> Json:
@@ -92,11 +110,15 @@ class _Table:
         summary = f"The JSON Schema of a row of {self.table.name}"
         return self._operation("schema", summary, {"200": ref("responses", "JsonSchema"), **_problems(404)})
 
-    def _one(self) -> Json:
-        return {"description": "The row.", "content": _json(self.row)}
+    def _one(self, description: str, *headers: str) -> Json:
+        return {"description": description, "headers": _headers("ETag", "Deprecation", *headers), "content": _json(self.row)}
 
     def _written(self) -> Json:
-        return {"200": self._one(), **_problems(404, 409, 422)}
+        return {"200": self._one("The row as it is now.")}
+
+    def _choice(self) -> list[Json]:
+        """What says which rows are meant; without any of it the request is refused."""
+        return _shared("Conditions", *self._search(), "MaxAffected", "DryRunOnRows", "SchemaVersion")
 
     def _search(self) -> tuple[str, ...]:
         """How rows are chosen; a text is searched for where the table has any."""
