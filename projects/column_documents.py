@@ -100,7 +100,7 @@ def is_shared(kind: ColumnType) -> bool:
 def input_name(kind: ColumnType, *, null: bool) -> str:
     """The component's name. A table's has no such underscore, so the two never meet."""
     digits = f"_{kind.precision}_{kind.scale}" if kind.base == "DECIMAL" else ""
-    return f"Input_{kind.base}{digits}{'_or_null' if null else ''}"
+    return f"In_{kind.base}{digits}{'_null' if null else ''}"
 
 
 def inputs(columns: Iterable[ColumnSchema]) -> Json:

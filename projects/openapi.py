@@ -26,7 +26,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import exchange, formats, linked_data
+from projects import exchange, formats, linked_data, table_operations
 from projects.aliases import Names
 from projects.bodies import JSON
 from projects.column_documents import Json
@@ -36,7 +36,6 @@ from projects.shared_documents import PARTS, SECURITY
 from projects.store.books import LiveTable
 from projects.store.connection import Store, get_store
 from projects.table_documents import component_names, components, row_schema
-from projects.table_operations import parameters, paths
 from schema_registry.errors import SpawnError
 from schema_registry.rights import READ_ROWS, HasRight
 from schema_registry.schema import TableSchema
@@ -68,6 +67,7 @@ def _add_shared(result: Json) -> None:
     for kind, parts in PARTS.items():
         result["components"].setdefault(kind, {}).update(parts)
     result["security"] = SECURITY
+    result["paths"] |= table_operations.paths_alike()
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"].setdefault("default", {"$ref": "#/components/responses/Problem"})
@@ -94,13 +94,14 @@ def _names(tables: Iterable[str], document: Json) -> dict[str, str]:
 
 def _with_tables(document: Json, schemas: Iterable[TableSchema], names: dict[str, str]) -> Json:
     """The document and the tables; the one that is given stays as it was."""
-    shared, all_paths = document["components"], dict(document["paths"])
-    parts, repeated = dict(shared["schemas"]), dict(shared["parameters"])
+    all_paths, parts = dict(document["paths"]), {kind: dict(named) for kind, named in document["components"].items()}
     for schema in schemas:
-        parts |= components(schema, names[schema.name])
-        repeated |= parameters(schema, names[schema.name])
-        all_paths |= paths(schema, names[schema.name])
-    return document | {"paths": all_paths, "components": shared | {"schemas": parts, "parameters": repeated}}
+        name = names[schema.name]
+        all_paths |= table_operations.paths(schema, name)
+        for kind, named in table_operations.components(schema, name).items():
+            parts[kind] |= named
+        parts["schemas"] |= components(schema, name)
+    return document | {"paths": all_paths, "components": parts}
 
 
 @lru_cache(maxsize=4)
@@ -116,7 +117,9 @@ def _of_table(store: Store, schema: TableSchema) -> bytes:
     general = _general()
     names = _names({schema.name, *(t.name for t in store.tables())}, general)
     shared = general["components"] | {"schemas": PARTS["schemas"]}
-    return orjson.dumps(_with_tables(general | {"paths": {}, "components": shared}, [schema], names))
+    alike = table_operations.paths_alike(schema, names[schema.name])
+    document = _with_tables(general | {"paths": {}, "components": shared}, [schema], names)
+    return orjson.dumps(document | {"paths": document["paths"] | alike})
 
 
 class Document(APIView):

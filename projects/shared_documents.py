@@ -6,22 +6,39 @@ from projects import aggregates, row_sets
 from projects.bodies import JSON
 from projects.column_documents import Json
 from projects.conditions import OPERATORS, TEXT_OPERATORS
-from projects.exchange import FORMATS
 from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT
+from projects.formats import FORMATS
 
 SECURITY: list[Json] = [{"bearerAuth": []}, {"cookieAuth": []}]
 
 _TEXT: Json = {"type": "string"}
-_ROWS: Json = {"type": "array", "items": {"type": "object"}}
+ROWS: Json = {"type": "array", "items": {"type": "object"}}
 _WORDS: Json = {"type": "string", "minLength": 1}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _STATUSES = {
-    400: "The request is not understood.",
-    404: "There is no such table or row.",
-    409: "The key, or another unique value, is taken; more rows are meant than `max_affected` allows; or the rows have no such shape as "
-    "Schema-Version asks for.",
-    412: "The row is not as If-Match or If-None-Match wants it.",
-    422: "A value breaks the schema; `errors` or `rejects` names each.",
+    400: "the request is not understood",
+    401: "no token, or one that is not accepted",
+    403: "no right to this",
+    404: "there is no such table or row",
+    406: "no format that Accept names",
+    409: "the key or another unique value is taken, more rows are meant than `max_affected` allows, or the rows have no such shape as "
+    "Schema-Version asks for",
+    412: "the row is not as If-Match or If-None-Match wants it",
+    413: "too large",
+    415: "a content type that is not taken",
+    422: "a value breaks the schema, and `errors` or `rejects` names each",
+    423: "the table is read-only",
+    429: "too many requests",
+    503: "busy, and Retry-After says when to ask again",
+}
+_EVERYWHERE = (401, 403, 429, 503)
+# By the operations that answer so.
+_PROBLEMS = {
+    "Problem": (404,),
+    "ListProblem": (400, 404, 406),
+    "LoadProblem": (400, 404, 409, 413, 415, 422, 423),
+    "ManyProblem": (400, 404, 409, 422, 423),
+    "RowProblem": (400, 404, 409, 412, 415, 422, 423),
 }
 
 
@@ -34,8 +51,14 @@ def _object(properties: Json, *, optional: tuple[str, ...] = (), description: st
     }
 
 
-def _problem(description: str) -> Json:
+def _problem(*statuses: int) -> Json:
+    description = "\n".join(f"- {status}: {_STATUSES[status]}" for status in sorted(statuses))
     return {"description": description, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def in_every_format(rows: Json) -> Json:
+    """The rows as JSON, described; the other formats have the same rows."""
+    return {form.kind: {"schema": rows} if form.kind == JSON else {} for form in FORMATS.values()}
 
 
 def _query(name: str, description: str, schema: Json, **more: Any) -> Json:
@@ -86,8 +109,7 @@ _SCHEMAS: Json = {
 
 _RESPONSES: Json = {
     "NotModified": {"description": "You have it already: it is what If-None-Match names."},
-    "Problem": _problem("Any other error: 401, 403, 404, 406, 413, 415, 423 (the table is read-only), 429, 503 with Retry-After."),
-    **{f"Problem{status}": _problem(description) for status, description in _STATUSES.items()},
+    **{name: _problem(*statuses, *_EVERYWHERE) for name, statuses in _PROBLEMS.items()},
     "Loaded": {
         "description": "The rows of an array or a file are loaded, all of them; or, with dry_run, they could be.",
         "headers": {"Deprecation": {"$ref": "#/components/headers/Deprecation"}},
@@ -104,7 +126,7 @@ _RESPONSES: Json = {
     "Groups": {
         "description": "The groups: the columns that they are grouped by, then one for each aggregate, such as `sum_total_amount`.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("Link", "ETag", "X-Total-Count", "Deprecation")},
-        "content": {JSON: {"schema": _ROWS}, **{kind: {} for kind in FORMATS.values() if kind != JSON}},
+        "content": in_every_format(ROWS),
     },
     "JsonSchema": {
         "description": "JSON Schema 2020-12 of a row as it is answered.",
@@ -130,6 +152,7 @@ _PARAMETERS: Json = {
         'Conditions as a tree in JSON, with `_or`, `_and`, `_not`: `{"_or": [{"status": "ACTIVE"}, {"total_amount__gte": 100}]}`.',
         _WORDS | {"contentMediaType": "application/json"},
     ),
+    "Table": {"name": "table", "in": "path", "required": True, "description": "The table's name.", "schema": _TEXT},
     "GroupBy": _query(
         "group_by",
         f"Columns with commas between them, or parts of times such as `creation_date__month`; the parts are {', '.join(aggregates.PARTS)}. "

@@ -4,18 +4,19 @@ from typing import Any
 from urllib.parse import quote
 
 from projects.column_documents import Json, address_form, ref
-from projects.exchange import FORMATS
 from projects.filters import RESERVED
+from projects.shared_documents import in_every_format
 from projects.table_documents import needed, needing
 from schema_registry.schema import ColumnSchema, TableSchema
 
+CHOICE = ("Conditions", "Filter", "Search")  # which rows
+READING = ("Format", "PreferCount", "IfNoneMatch", "SchemaVersion")  # how they are answered
 _KEY = "In a text, `~` `,` `/` are written `~7E` `~2C` `~2F`, and an empty text `~`."
 
 
 def paths(schema: TableSchema, name: str) -> Json:
-    """The table's paths, with `name` as its component's name."""
-    address = f"/ops/{quote(schema.name)}"
-    described = _Table(schema, name)
+    """The paths of the table that speak of its columns, with `name` as its component's name."""
+    address, described = f"/ops/{quote(schema.name)}", _Table(schema, name)
     return {
         address: {
             "get": described.listing(),
@@ -29,101 +30,102 @@ def paths(schema: TableSchema, name: str) -> Json:
             "patch": described.patch(),
             "delete": described.delete(),
         },
-        f"{address}/aggregate": {"get": described.aggregate()},
-        f"{address}/schema": {"get": described.schema()},
     }
 
 
-def parameters(schema: TableSchema, name: str) -> Json:
-    """The parameters that several of the table's paths have."""
-    return {_key_name(name): _key_parameter(schema)}
+def paths_alike(schema: TableSchema | None = None, name: str = "table") -> Json:
+    """The paths that are the same for every table, for one table alone or with its name as a parameter."""
+    address = f"/ops/{quote(schema.name)}" if schema else "/ops/{table}"
+    tag, parameters = (schema.name, []) if schema else ("rows", _shared("Table"))
+    groups = [*parameters, *_shared("GroupBy", "Aggregates", "Having", *CHOICE, "Sort", "Limit", "Cursor", "Offset", *READING)]
+    found = {"200": ref("responses", "Groups"), "304": ref("responses", "NotModified")}
+    described = {"200": ref("responses", "JsonSchema")}
+    return {
+        f"{address}/aggregate": {
+            "get": _operation(f"{name}.aggregate", tag, "Groups of rows, and what is told of each", "ListProblem", found, parameters=groups)
+        },
+        f"{address}/schema": {
+            "get": _operation(f"{name}.schema", tag, "The JSON Schema of a row", "Problem", described, parameters=parameters)
+        },
+    }
 
 
-def _key_name(name: str) -> str:
-    return f"key.{name}"
+def components(schema: TableSchema, name: str) -> dict[str, Json]:
+    """What several of the table's paths repeat, by kind: parameters, and the answer that is one row."""
+    headers = _headers("ETag", "Location", "Deprecation", "Idempotency-Replayed")
+    row = {"description": "The row as it is stored.", "headers": headers, "content": _json(ref("schemas", name))}
+    return {"parameters": {_part(name, "key"): _key_parameter(schema)}, "responses": {_part(name, "row"): row}}
+
+
+def _part(name: str, part: str) -> str:
+    """A component's name. A table's has no point, so the two never meet."""
+    return f"{name}.{part}"
+
+
+def _operation(identity: str, tag: str, summary: str, problem: str, answers: Json, **more: Any) -> Json:
+    responses = answers | {"default": ref("responses", problem)}
+    return {"operationId": identity, "tags": [tag], "summary": summary, **more, "responses": responses}
 
 
 class _Table:
-    """What is said of each operation on one table."""
+    """What is said of each operation on one table's rows."""
 
     def __init__(self, schema: TableSchema, name: str) -> None:
         self.table, self.name = schema, name
-        self.address = [ref("parameters", _key_name(name)), *_shared("IfMatch", "RowIfNoneMatch", "SchemaVersion")]
+        self.key = ref("parameters", _part(name, "key"))
         self.row, self.new, self.changes = (ref("schemas", f"{name}{suffix}") for suffix in ("", "New", "Patch"))
+        self.one = ref("responses", _part(name, "row"))
+        has_text = any(c.type.base == "VARCHAR" and not c.multivalued for c in schema.columns)
+        self.choice = _shared(*(name for name in CHOICE if has_text or name != "Search"))
 
-    def _operation(self, verb: str, summary: str, responses: Json, **more: Any) -> Json:
-        answers = responses | {"default": ref("responses", "Problem")}
-        return {"operationId": f"{self.name}.{verb}", "tags": [self.table.name], "summary": summary, **more, "responses": answers}
+    def _operation(self, verb: str, summary: str, problem: str, answers: Json, **more: Any) -> Json:
+        return _operation(_part(self.name, verb), self.table.name, summary, problem, answers, **more)
 
     def listing(self) -> Json:
         headers = _headers("Link", "ETag", "X-Total-Count", "Preference-Applied", "Deprecation")
-        rows = {"description": "The rows.", "headers": headers, "content": _in_every_format(_array(self.row))}
-        answers = {"200": rows, "304": ref("responses", "NotModified"), **_problems(400)}
-        shared = _shared("Conditions", *self._search(), "Sort", "Limit", "Cursor", "Offset", "Fields", "Format")
-        shared += _shared("PreferCount", "IfNoneMatch", "SchemaVersion")
-        return self._operation("list", f"List rows of {self.table.name}", answers, parameters=_conditions(self.table) + shared)
+        rows = {"description": "The rows.", "headers": headers, "content": in_every_format(_array(self.row))}
+        page = _shared("Sort", "Limit", "Cursor", "Offset", "Fields", *READING)
+        parameters = _conditions(self.table) + self.choice + page
+        answers = {"200": rows, "304": ref("responses", "NotModified")}
+        return self._operation("list", "List rows", "ListProblem", answers, parameters=parameters)
 
     def create(self) -> Json:
-        created = self._one("The row as stored.", "Location", "Idempotency-Replayed")
-        answers = {"201": created, "200": ref("responses", "Loaded"), **_problems(400, 409, 422)}
         body = _body({**_json({"oneOf": [self.new, _array(self.new)]}), "text/csv": {"schema": {"type": "string"}}})
         parameters = _shared("Null", "DryRun", "IdempotencyKey", "SchemaVersion")
-        summary = f"Create a row of {self.table.name}, or load many"
-        return self._operation("create", summary, answers, parameters=parameters, requestBody=body)
+        answers = {"201": self.one, "200": ref("responses", "Loaded")}
+        return self._operation("create", "Create a row, or load many", "LoadProblem", answers, parameters=parameters, requestBody=body)
 
     def patch_many(self) -> Json:
-        answers = {"200": ref("responses", "Changed"), **_problems(400, 409, 422)}
-        summary = f"Change some columns of every row of {self.table.name} that the conditions choose"
-        return self._operation("patch_many", summary, answers, parameters=self._choice(), requestBody=_body(_json(self.changes)))
+        answers, parameters = {"200": ref("responses", "Changed")}, self.choice + _shared("MaxAffected", "DryRunOnRows", "SchemaVersion")
+        body = _body(_json(self.changes))
+        summary = "Change columns of every row that the conditions choose"
+        return self._operation("patch_many", summary, "ManyProblem", answers, parameters=parameters, requestBody=body)
 
     def delete_many(self) -> Json:
-        answers = {"200": ref("responses", "Deleted"), **_problems(400, 409)}
-        summary = f"Delete every row of {self.table.name} that the conditions choose"
-        return self._operation("delete_many", summary, answers, parameters=self._choice())
+        answers, parameters = {"200": ref("responses", "Deleted")}, self.choice + _shared("MaxAffected", "DryRunOnRows", "SchemaVersion")
+        return self._operation("delete_many", "Delete every row that the conditions choose", "ManyProblem", answers, parameters=parameters)
+
+    def _address(self, *headers: str) -> list[Json]:
+        return [self.key, *_shared(*headers, "SchemaVersion")]
 
     def get(self) -> Json:
-        answers = {"200": self._one("The row."), "304": ref("responses", "NotModified"), **_problems(404, 412)}
-        return self._operation("get", f"One row of {self.table.name}", answers, parameters=self.address)
+        answers = {"200": self.one, "304": ref("responses", "NotModified")}
+        return self._operation("get", "One row", "RowProblem", answers, parameters=self._address("RowIfNoneMatch"))
 
     def replace(self) -> Json:
-        whole = needing(self.name, [c.name for c in needed(self.table) if c.name not in self.table.primary_key])
-        answers = {"201": self._one("The row, which is new.", "Location"), **self._written(), **_problems(409, 412, 422)}
-        summary = f"Make the row of {self.table.name} with this key, or replace it"
-        return self._operation("replace", summary, answers, parameters=self.address, requestBody=_body(_json(whole)))
+        body = _body(_json(needing(self.name, [c.name for c in needed(self.table) if c.name not in self.table.primary_key])))
+        summary, answers = "Make the row with this key, or replace it", {"200": self.one, "201": self.one}
+        parameters = self._address("IfMatch", "RowIfNoneMatch")
+        return self._operation("replace", summary, "RowProblem", answers, parameters=parameters, requestBody=body)
 
     def patch(self) -> Json:
-        summary = f"Change some columns of a row of {self.table.name}"
-        answers = self._written() | _problems(404, 409, 412, 422)
-        return self._operation("patch", summary, answers, parameters=self.address, requestBody=_body(_json(self.changes)))
+        body = _body(_json(self.changes))
+        answers, parameters = {"200": self.one}, self._address("IfMatch")
+        return self._operation("patch", "Change columns of a row", "RowProblem", answers, parameters=parameters, requestBody=body)
 
     def delete(self) -> Json:
-        answers = {"204": {"description": "The row is gone."}, **_problems(404, 412)}
-        return self._operation("delete", f"Delete a row of {self.table.name}", answers, parameters=self.address)
-
-    def aggregate(self) -> Json:
-        answers = {"200": ref("responses", "Groups"), "304": ref("responses", "NotModified"), **_problems(400)}
-        parameters = _shared("GroupBy", "Aggregates", "Having", "Conditions", *self._search(), "Sort", "Limit", "Cursor", "Offset")
-        parameters += _shared("Format", "PreferCount", "IfNoneMatch", "SchemaVersion")
-        return self._operation("aggregate", f"Groups of rows of {self.table.name}", answers, parameters=parameters)
-
-    def schema(self) -> Json:
-        summary = f"The JSON Schema of a row of {self.table.name}"
-        return self._operation("schema", summary, {"200": ref("responses", "JsonSchema"), **_problems(404)})
-
-    def _one(self, description: str, *headers: str) -> Json:
-        return {"description": description, "headers": _headers("ETag", "Deprecation", *headers), "content": _json(self.row)}
-
-    def _written(self) -> Json:
-        return {"200": self._one("The row as it is now.")}
-
-    def _choice(self) -> list[Json]:
-        """What says which rows are meant; without any of it the request is refused."""
-        return _shared("Conditions", *self._search(), "MaxAffected", "DryRunOnRows", "SchemaVersion")
-
-    def _search(self) -> tuple[str, ...]:
-        """How rows are chosen; a text is searched for where the table has any."""
-        has_text = any(c.type.base == "VARCHAR" and not c.multivalued for c in self.table.columns)
-        return ("Filter", "Search") if has_text else ("Filter",)
+        answers = {"204": {"description": "The row is gone."}}
+        return self._operation("delete", "Delete a row", "RowProblem", answers, parameters=self._address("IfMatch"))
 
 
 def _conditions(schema: TableSchema) -> list[Json]:
@@ -159,21 +161,12 @@ def _headers(*names: str) -> Json:
     return {name: ref("headers", name) for name in names}
 
 
-def _problems(*statuses: int) -> Json:
-    return {str(status): ref("responses", f"Problem{status}") for status in statuses}
-
-
 def _body(content: Json) -> Json:
     return {"required": True, "content": content}
 
 
 def _json(form: Json) -> Json:
     return {"application/json": {"schema": form}}
-
-
-def _in_every_format(form: Json) -> Json:
-    """The rows as JSON, described; the other formats have the same rows."""
-    return _json(form) | {kind: {} for kind in FORMATS.values() if kind != "application/json"}
 
 
 def _array(form: Json) -> Json:

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from projects import aliases, audit, bodies, described, exchange, jobs, one_table, plans, queries, rows, serializers, sync, undoing
 from projects.aliases import Names
 from projects.errors import BadRequest, OutcomeRefused
+from projects.formats import FORMATS
 from projects.job_answers import accepted
 from projects.models import Job, Plan
 from projects.preferences import ASYNC, prefers
@@ -35,6 +36,7 @@ TABLE_RIGHTS = {
 }
 
 
+ROWS = {"type": "array", "items": {"type": "object"}}
 PAGE = [
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}, description="How many; 100 where it is left out."),
     OpenApiParameter("offset", {"type": "integer", "minimum": 0, "maximum": 2**31}, description="How many to leave out first."),
@@ -167,7 +169,8 @@ class Query(APIView):
 
     @extend_schema(
         request=serializers.QueryRequest,
-        responses={200: {"type": "array", "items": {"type": "object"}}},
+        responses={(200, form.kind): ROWS if form.kind == bodies.JSON else OpenApiTypes.BINARY for form in FORMATS.values()},
+        parameters=[OpenApiParameter("format", str, enum=list(FORMATS), description="Goes before Accept.")],
         operation_id="query",
         tags=["rows"],
     )
