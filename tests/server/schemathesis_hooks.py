@@ -48,10 +48,15 @@ def filter_case(context: Any, case: Any) -> bool:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Json) -> None:
-    if case.headers and len(case.headers.get("Idempotency-Key", "")) == 1:
+    if len(case.headers.get("Idempotency-Key", "")) == 1:
         case.headers["Idempotency-Key"] = f"key-{next(numbers)}"  # One letter, drawn twice, would be two requests with one key.
     if case.meta is None or case.meta.generation.mode.is_negative:
         return
+    if case.path == "/ops/query" and _pick(case.body["sql"], 2):
+        case.body = {"sql": f"SELECT count(*) AS n FROM {sorted(_tags(case))[0]}"}  # noqa: S608 - A table of the run's own.
+    for name in ("If-Match", "If-None-Match"):
+        if name in case.headers and '"' not in case.headers[name]:
+            case.headers[name] = '"0"'  # Of its pattern Schemathesis makes no good tag.
     table = _table(case)
     if table == "table":  # The paths that are alike for every table.
         table = case.path_parameters["table"] = sorted(_tables(case))[_pick(str(case.path_parameters), len(_tables(case)))]
