@@ -55,7 +55,8 @@ def _initialize(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -
 def _load(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
     path = store.spool / Path(inputs["spool"]).name
     try:
-        return loads.load_file(store, inputs["table"], path, nulls=tuple(inputs["nulls"]), actor=actor, job=job).as_json()
+        form, options = inputs.get("format", "csv"), loads.options_of(inputs)
+        return loads.load_file(store, inputs["table"], path, form, options, actor=actor, job=job, version=inputs.get("version")).as_json()
     finally:
         path.unlink(missing_ok=True)
 
@@ -222,7 +223,9 @@ def _forget_file(job: Job) -> None:
 def told(error: SpawnError) -> dict[str, Any]:
     """What an error carries besides its sentence, as plain JSON."""
     problems = [{"pointer": p.pointer, "code": p.code, "detail": p.detail} for p in error.problems]
-    carried: dict[str, Any] = {name: vars(error)[name] for name in ("rejects", "changes") if name in vars(error)}
+    carried: dict[str, Any] = {
+        name: vars(error)[name] for name in ("rejected", "rejects", "rejects_file", "changes") if name in vars(error)
+    }
     return carried | {"problems": problems}
 
 

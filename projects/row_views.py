@@ -1,7 +1,5 @@
 """Rows by REST: parse, call one function, answer."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,12 +11,12 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from projects import bodies, exchange, loads, rows, versions
+from projects import bodies, exchange, rows, versions
 from projects.errors import BadRequest
 from projects.list_answers import aggregated, listed
+from projects.load_answers import read_options, sent_array, uploaded
 from projects.store import rows as stored
 from projects.store.books import LiveTable
-from projects.store.bulk import Loaded
 from projects.store.connection import get_store
 from projects.store.retries import steadily
 from schema_registry import rights
@@ -83,15 +81,13 @@ class Rows(_Door):
 
     def post(self, request: Request, table: str) -> HttpResponse:
         store, plain, actor, version = get_store(), _plain(request), actor_of(request), _version(request)
-        nulls, dry_run = _load_options(plain)
-        if bodies.body_format(plain) == "csv":
-            pieces = bodies.pieces(plain)
-            upload = partial(loads.load_upload, store, table, pieces, nulls=nulls, actor=actor, dry_run=dry_run, version=version)
-            return _loaded(upload, dry_run)
+        options, form = read_options(plain), bodies.body_format(plain)
+        if form != "json":
+            return uploaded(store, table, plain, form, options, user=request.user, version=version)
         body = rows.read_json(bodies.whole(plain))
-        if isinstance(body, list) or dry_run:
+        if isinstance(body, list) or plain.GET:
             many = body if isinstance(body, list) else [body]
-            return _loaded(partial(loads.load_array, store, table, many, actor=actor, dry_run=dry_run, version=version), dry_run)
+            return sent_array(store, table, plain, many, options, user=request.user, version=version)
         written = rows.create(store, table, body, actor=actor, version=version)
         answer, entry = _row_answer(written, status=201), written.entry
         answer["Location"] = f"/ops/{quote(entry.table)}/{quote(entry.key or '', safe=',~')}"
@@ -156,19 +152,6 @@ def _body(request: Request) -> Any:
     if bodies.body_format(plain) != "json":
         raise BadRequest(detail="One row is sent as application/json.")
     return rows.read_json(bodies.whole(plain))
-
-
-def _loaded(load: Callable[[], Loaded], dry_run: bool) -> HttpResponse:
-    done = loads.tried(load) if dry_run else load()
-    return exchange.telling(exchange.json_answer(exchange.dumped(done.as_json())), done.used)
-
-
-def _load_options(request: HttpRequest) -> tuple[tuple[str, ...], bool]:
-    """The texts that mean null, and whether it is a dry run. Raises BadRequest for a parameter that there is not."""
-    unknown = sorted(set(request.GET) - {"null", "dry_run"})
-    if unknown:
-        raise BadRequest(detail=f"There is no parameter {', '.join(unknown)} here; there are null and dry_run.")
-    return tuple(request.GET.getlist("null")), flag(request, "dry_run")
 
 
 def flag(request: HttpRequest, name: str) -> bool:

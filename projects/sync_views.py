@@ -2,16 +2,20 @@
 
 from typing import Any
 
+from django.http import FileResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import jobs
+from projects import jobs, rejects
+from projects.bodies import CSV
 from projects.errors import BadRequest, JobNotFound, NotAllowed
+from projects.exchange import AnyFormat
 from projects.models import Job
-from projects.row_views import actor_of
+from projects.row_views import actor_of, check_scope
 from projects.serializers import JobSerializer, SyncRequest
+from projects.store.connection import get_store
 from projects.table_views import check_unscoped, json_object, visible_jobs
 from schema_registry import rights
 from schema_registry.rights import HasRight
@@ -69,6 +73,21 @@ class OneJob(APIView):
         _check_may_cancel(request, found)
         cancelled = jobs.cancel(found, actor=actor_of(request))
         return Response(JobSerializer(cancelled).data, status=200 if cancelled.finished_at else 202)
+
+
+class Rejects(APIView):
+    """The rows that a load refused."""
+
+    permission_classes = [HasRight]
+    content_negotiation_class = AnyFormat
+    rights = {"GET": rights.READ_ROWS}
+
+    @extend_schema(responses={(200, CSV): str}, operation_id="get_job_rejects", tags=["jobs"])
+    def get(self, request: Request, job: str) -> FileResponse:
+        """Every row that a load refused, as CSV: row, column, value, code, reason. It is kept for seven days."""
+        found = _found(request, job)
+        check_scope(request, str(found.inputs.get("table", "")))
+        return FileResponse(rejects.opened(get_store(), found), as_attachment=True, filename=f"{job}.rejects.csv", content_type=CSV)
 
 
 def _found(request: Request, job: str) -> Job:

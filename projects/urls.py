@@ -12,6 +12,7 @@ urlpatterns = [
     path("ops/query", table_views.Query.as_view()),
     path("ops/jobs", table_views.Jobs.as_view()),
     path("ops/jobs/<uuid:job>", sync_views.OneJob.as_view()),
+    path("ops/jobs/<uuid:job>/rejects", sync_views.Rejects.as_view()),
     path("ops/<str:table>", row_views.Rows.as_view()),
     path("ops/<str:table>/schema", TableJsonSchema.as_view()),
     path("ops/<str:table>/aggregate", row_views.Aggregate.as_view()),

@@ -13,10 +13,15 @@ PIECE = 1 << 20  # bytes
 JOB_FILES_KEPT = 7 * 86_400  # seconds
 
 
+def folder(store: Store) -> Path:
+    """The spool's folder, which is there."""
+    store.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return store.spool
+
+
 def new_path(store: Store, suffix: str) -> Path:
     """A path in the spool that nobody has."""
-    store.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return store.spool / f"{uuid.uuid4().hex}{suffix}"
+    return folder(store) / f"{uuid.uuid4().hex}{suffix}"
 
 
 @contextmanager
