@@ -43,6 +43,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.PlanNotFound: Answer(404, "plan-not-found", "No such plan"),
     projects.JobNotFound: Answer(404, "job-not-found", "No such job"),
     projects.JobFileNotFound: Answer(404, "job-file-not-found", "No such file"),
+    projects.RejectsGone: Answer(404, "no-rejects", "No such rejects"),
     registry.UnknownSchema: Answer(404, "unknown-schema", "No such schema"),
     registry.UnknownVersion: Answer(404, "unknown-version", "No such version"),
     registry.NoSnapshot: Answer(404, "no-snapshot", "No schema of that name"),
@@ -174,7 +175,7 @@ def problem(request: Any, answer: Answer, *, detail: str, error: BaseException |
         "request_id": getattr(request, "request_id", ""),
         "errors": [asdict(p) for p in _problems(error)],
     }
-    body |= {name: getattr(error, name) for name in ("changes", "rejects") if hasattr(error, name)}
+    body |= {name: getattr(error, name) for name in ("changes", "rejects", "rejects_file") if hasattr(error, name)}
     response = HttpResponse(orjson.dumps(body, default=str), status=answer.status, content_type="application/problem+json")
     wait = getattr(error, "wait", None) or answer.retry_after
     if wait is not None:

@@ -1,26 +1,57 @@
 """Bodies: what a request sent and in which format, read in pieces."""
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.exceptions import UnsupportedMediaType
 
-from projects.errors import BodyTooLarge
+from projects.errors import BadRequest, BodyTooLarge
 from projects.store.spool import PIECE
 
-JSON, CSV = "application/json", "text/csv"
+JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
+PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
+KINDS = {"json": JSON, "ndjson": NDJSON, "csv": CSV, "parquet": PARQUET, "arrow": ARROW}
 
 
 def pieces(request: HttpRequest) -> Iterator[bytes]:
-    """The body in pieces of at most a MiB; also one that is sent in chunks without a length, which Django does not see."""
+    """The body in pieces of at most a MiB, unzipped; also one that is sent in chunks without a length, which Django does not see.
+
+    Raises BadRequest for bad gzip, UnsupportedMediaType for another encoding.
+    """
     chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
     source = request.META["wsgi.input"] if chunked else request
-    return iter(lambda: source.read(PIECE), b"")
+    sent = iter(lambda: source.read(PIECE), b"")
+    match request.headers.get("Content-Encoding", "identity").strip().lower():
+        case "identity" | "":
+            return sent
+        case "gzip" | "x-gzip":
+            return unzipped(sent)
+        case other:
+            raise UnsupportedMediaType(other, detail=f"A body's Content-Encoding is gzip or none, not {other}.")
+
+
+def unzipped(sent: Iterable[bytes]) -> Iterator[bytes]:
+    """What gzip made small, in pieces of at most a MiB, of one member or many. Raises BadRequest where it is bad or cut off."""
+    member, is_open = zlib.decompressobj(wbits=31), False
+    try:
+        for piece in sent:
+            rest = piece
+            while rest:
+                if member.eof:
+                    member = zlib.decompressobj(wbits=31)
+                if found := member.decompress(rest, PIECE):
+                    yield found
+                is_open, rest = not member.eof, member.unused_data if member.eof else member.unconsumed_tail
+    except zlib.error as error:
+        raise BadRequest(detail="The body is not gzip, or it is damaged.") from error
+    if is_open or not member.eof:
+        raise BadRequest(detail="The body is gzip that is cut off.")
 
 
 def whole(request: HttpRequest) -> bytes:
-    """The whole body. Raises BodyTooLarge beyond DATA_UPLOAD_MAX_MEMORY_SIZE bytes."""
+    """The whole body. Raises BodyTooLarge beyond DATA_UPLOAD_MAX_MEMORY_SIZE bytes, and as `pieces`."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     parts, size = [], 0
     for piece in pieces(request):
@@ -32,9 +63,9 @@ def whole(request: HttpRequest) -> bytes:
 
 
 def body_format(request: HttpRequest) -> str:
-    """`json` or `csv`, by the Content-Type. Raises UnsupportedMediaType that names what can be sent."""
+    """`json`, or the format of a file, by the Content-Type. Raises UnsupportedMediaType that names what can be sent."""
     sent = (request.content_type or JSON).lower()
-    for name, kind in (("json", JSON), ("csv", CSV)):
+    for name, kind in KINDS.items():
         if sent == kind:
             return name
-    raise UnsupportedMediaType(sent, detail=f"Send {JSON} or {CSV}, not {sent}.")
+    raise UnsupportedMediaType(sent, detail=f"Send {', '.join(KINDS.values())}, not {sent}.")

@@ -52,9 +52,10 @@ class RowRefused(ProjectsError):
 class RowsRefused(ProjectsError):
     """{rejected} of the rows do not fit the table {table}; nothing was loaded."""
 
-    # `rejects` names the first 100: row (data rows from 1), column, value, reason.
+    # `rejects` names the first 100: row (data rows from 1), column, value, reason; `rejects_file` is where all are to be had.
     rejected: int
     rejects: list[dict]
+    rejects_file: str
 
 
 class HeadRefused(ProjectsError):
@@ -70,6 +71,7 @@ class DuplicateKeys(ProjectsError):
 
     rejected: int
     rejects: list[dict]
+    rejects_file: str
 
 
 class TooManyAffected(ProjectsError):
@@ -85,7 +87,7 @@ class DocumentNamesOther(ProjectsError):
 
 
 class BodyTooLarge(ProjectsError):
-    """The body is larger than {limit} bytes; many rows are sent as text/csv, which has no limit."""
+    """The body is larger than {limit} bytes; many rows are sent as application/x-ndjson or text/csv, which have no limit."""
 
 
 class InputsRefused(ProjectsError):
@@ -232,6 +234,10 @@ class JobNotFound(ProjectsError):
 
 class JobFileNotFound(ProjectsError):
     """The job {job}, which is {state}, has no file; files are kept for seven days."""
+
+
+class RejectsGone(ProjectsError):
+    """The job {job} has no file of rejects: it refused no row, or the seven days are over for which one is kept."""
 
 
 class JobOver(ProjectsError):

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, StreamingHttpResponse
-from rest_framework.response import Response
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 from projects import cursors, exports, formats, jobs, streams, versions
 from projects.filters import parse_listing
@@ -21,7 +20,7 @@ def is_asked(request: HttpRequest) -> bool:
     return prefers(request, ASYNC) and formats.wanted(request).name != "json"
 
 
-def left(store: Store, table: str, request: HttpRequest, version: int | None, user: Any) -> Response:
+def left(store: Store, table: str, request: HttpRequest, version: int | None, user: Any) -> HttpResponse:
     """Leaves the job. What can only fail is refused before: raises as a list does."""
     form = formats.wanted(request)
     pairs = [(name, value) for name, value in pairs_of(request) if name != "format"]

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
-from projects.store.sql import literal, tried_value_of, value_of
+from projects.store.sql import elements, literal, tried_value_of, value_of
 from schema_registry.schema import ColumnSchema
 from schema_registry.types import INTEGER_BOUNDS, ColumnType
 
@@ -40,7 +40,8 @@ _FORMS: dict[str, tuple[str, str]] = {
 class Rule:
     """One thing that must hold of a cell: `sql` gives a condition over the SQL of a cell, `holds` is the same in Python.
 
-    A `cast` rule is one that the cast to the column's type enforces itself, so a load need not ask it beforehand.
+    A `cast` rule is one that the cast to the column's type enforces itself, so a load need not ask it beforehand. `value` gives
+    the same condition over the SQL of a value of the column's type, or of one that converts to it exactly, where there is one.
     """
 
     code: str
@@ -48,6 +49,7 @@ class Rule:
     sql: Callable[[str], str]
     holds: Callable[[str], bool]
     cast: bool = False
+    value: Callable[[str], str] | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -61,8 +63,9 @@ def rules_of(column: ColumnSchema) -> tuple[Rule, ...]:
             rules.append(_bound(column, bound, sign, word))
     if column.max_length is not None:
         limit = column.max_length
-        detail = f"is longer than {limit} characters"
-        rules.append(Rule("max_length", detail, lambda c: f"length({c}) <= {limit}", lambda c: len(c) <= limit))
+        detail, sql = f"is longer than {limit} characters", partial(_at_most, limit)
+        value = sql if column.type.base == "VARCHAR" else None
+        rules.append(Rule("max_length", detail, sql, lambda c: len(c) <= limit, value=value))
     return tuple(rules)
 
 
@@ -71,12 +74,21 @@ def pattern_rule(column: ColumnSchema) -> Rule | None:
     if column.pattern is None:
         return None
     pattern = literal(column.pattern)
-    return Rule("pattern", f"does not match the pattern {column.pattern}", lambda c: f"regexp_matches({c}, {pattern})", lambda _: True)
+
+    def sql(cell: str) -> str:
+        return f"regexp_matches({cell}, {pattern})"
+
+    value = sql if column.type.base == "VARCHAR" else None
+    return Rule("pattern", f"does not match the pattern {column.pattern}", sql, lambda _: True, value=value)
+
+
+def _at_most(limit: int, cell: str) -> str:
+    return f"length({cell}) <= {limit}"
 
 
 def _form(kind: ColumnType) -> Rule:
     if kind.base == "VARCHAR":
-        return Rule("type", "has the NUL character or half of a surrogate pair", lambda c: f"NOT contains({c}, chr(0))", _is_text)
+        return Rule("type", "has the NUL character or half of a surrogate pair", _has_no_nul, _is_text, value=_has_no_nul)
     if kind.base == "JSON":
         return Rule("type", "is not JSON", _json_sql, _is_json)
     pattern, detail = _written(kind)
@@ -91,6 +103,10 @@ def pattern_of(kind: ColumnType) -> str:
 
 def _written(kind: ColumnType) -> tuple[str, str]:
     return _number_form(kind) if kind.is_integer or kind.base == "DECIMAL" else _FORMS[kind.base]
+
+
+def _has_no_nul(cell: str) -> str:
+    return f"NOT contains({cell}, chr(0))"
 
 
 def _number_form(kind: ColumnType) -> tuple[str, str]:
@@ -117,10 +133,24 @@ def _range(column: ColumnSchema) -> list[Rule]:
 
     match kind.base:
         case "DATE" | "TIMESTAMP" | "TIMESTAMPTZ":
-            return [Rule("range", "is no day of the calendar", lambda c: f"coalesce(year({value(c)}) BETWEEN 1 AND 9999, false)", fits)]
+            detail, zone = "is no day of the calendar", " AT TIME ZONE 'UTC'" if kind.base == "TIMESTAMPTZ" else ""
+            return [Rule("range", detail, lambda c: _in_calendar(value(c)), fits, value=lambda v: _in_calendar(f"({v}{zone})"))]
         case "FLOAT" | "DOUBLE":
-            return [Rule("range", "is too large", lambda c: f"coalesce(isfinite({value(c)}), false)", fits)]
-    return [Rule("range", _size(kind), lambda c: f"{value(c)} IS NOT NULL", fits, cast=True)]
+            return [Rule("range", "is too large", lambda c: _is_finite(value(c)), fits, value=_is_finite)]
+    inside = partial(_between, *INTEGER_BOUNDS[kind.base]) if kind.is_integer else None
+    return [Rule("range", _size(kind), lambda c: f"{value(c)} IS NOT NULL", fits, cast=True, value=inside)]
+
+
+def _in_calendar(value: str) -> str:
+    return f"coalesce(year({value}) BETWEEN 1 AND 9999, false)"
+
+
+def _is_finite(value: str) -> str:
+    return f"coalesce(isfinite({value}), false)"
+
+
+def _between(low: int, high: int, value: str) -> str:
+    return f"({value}) BETWEEN {low} AND {high}"
 
 
 def _size(kind: ColumnType) -> str:
@@ -188,14 +218,17 @@ def same_value(column: ColumnSchema, one: str, other: str) -> bool:
 def _bound(column: ColumnSchema, bound: str, sign: str, word: str) -> Rule:
     single, limit = _single(column), _comparable(column.type, bound)
 
+    def kept(value: str) -> str:
+        return f"coalesce({value} {sign} {value_of(single, literal(bound))}, false)"
+
     def sql(cell: str) -> str:
-        return f"coalesce({tried_value_of(single, cell)} {sign} {value_of(single, literal(bound))}, false)"
+        return kept(tried_value_of(single, cell))
 
     def holds(cell: str) -> bool:
         value = _comparable(column.type, cell)
         return bool(value >= limit if sign == ">=" else value <= limit)
 
-    return Rule("minimum" if sign == ">=" else "maximum", f"is {word} than {bound}", sql, holds)
+    return Rule("minimum" if sign == ">=" else "maximum", f"is {word} than {bound}", sql, holds, value=kept)
 
 
 def _enum(column: ColumnSchema) -> Rule:
@@ -203,13 +236,17 @@ def _enum(column: ColumnSchema) -> Rule:
     single, allowed = _single(column), column.enum or ()
     listed = ", ".join(value_of(single, literal(cell)) for cell in allowed) or "NULL"
 
-    def sql(cell: str) -> str:
-        return f"coalesce({tried_value_of(single, cell)} IN ({listed}), false)"
+    def kept(value: str) -> str:
+        return f"coalesce({value} IN ({listed}), false)"
 
+    def sql(cell: str) -> str:
+        return kept(tried_value_of(single, cell))
+
+    detail = f"is not one of {', '.join(allowed)}"
     if column.type.is_number:
         numbers = {Decimal(cell) for cell in allowed}
-        return Rule("enum", f"is not one of {', '.join(allowed)}", sql, lambda c: Decimal(c) in numbers)
-    return Rule("enum", f"is not one of {', '.join(allowed)}", sql, lambda c: c in allowed)
+        return Rule("enum", detail, sql, lambda c: Decimal(c) in numbers, value=kept)
+    return Rule("enum", detail, sql, lambda c: c in allowed, value=kept)
 
 
 def _single(column: ColumnSchema) -> ColumnSchema:
@@ -317,6 +354,23 @@ def condition(column: ColumnSchema, rule: Rule, cell: str) -> str:
     """The SQL condition that a cell, not null, keeps the rule; for a list, that each element does."""
     if not column.multivalued:
         return rule.sql(cell)
-    elements = f"TRY(from_json({cell}, '[\"VARCHAR\"]'))"
-    each = f"coalesce(list_bool_and(list_transform({elements}, lambda e: {rule.sql('e')})), true)"
+    return f"(json_valid({cell}) AND {_of_each(f'TRY({elements(cell)})', rule.sql('e'))})"
+
+
+def value_condition(column: ColumnSchema, rule: Rule, value: str) -> str | None:
+    """The SQL condition that a value, not null, keeps the rule; None where its type does already. For a list, each element must."""
+    if not column.multivalued:
+        return rule.value(value) if rule.value else None
+    return _of_each(value, rule.value("e") if rule.value else "true")
+
+
+def _of_each(elements: str, kept: str) -> str:
+    each = f"coalesce(list_bool_and(list_transform({elements}, lambda e: {kept})), true)"
     return f"coalesce(list_count({elements}) = len({elements}) AND {each}, false)"
+
+
+def quick_form(column: ColumnSchema, cell: str, value: str) -> str:
+    """The condition that a cell of this value has its type's form: mostly it is as DuckDB writes the value, which is told sooner."""
+    form = rules_of(column)[0].sql(cell)
+    is_same = column.type.is_integer or column.type.base in ("DECIMAL", "DATE", "UUID")
+    return f"(({value})::VARCHAR = {cell} OR {form})" if is_same else form

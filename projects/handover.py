@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from projects import jobs, owner
+from projects.bodies import unzipped
 from projects.errors import JobFailed, StoreHeld, UnknownUser
 from projects.models import Job
 from projects.store import spool
@@ -68,11 +69,10 @@ def _standing(job: Job) -> str:
     return f"waiting for the server, {before} before it" if job.state == Job.State.QUEUED else "the server does it"
 
 
-def into_spool(path: Path) -> str:
-    """Copies a file into the spool, where the owner may read it; gives its name there."""
-    name = f"job-{uuid.uuid4().hex}{path.suffix or '.csv'}"
-    folder = get_store().spool
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+def into_spool(path: Path, form: str) -> str:
+    """Copies a file of rows into the spool, where the owner may read it, without its gzip; gives its name there. Raises BadRequest."""
+    name = f"job-{uuid.uuid4().hex}.{form}"
     with path.open("rb") as file:
-        spool.write(folder / name, iter(lambda: file.read(spool.PIECE), b""))
+        pieces = iter(lambda: file.read(spool.PIECE), b"")
+        spool.write(spool.folder(get_store()) / name, unzipped(pieces) if path.suffix.lower() == ".gz" else pieces)
     return name

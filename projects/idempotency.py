@@ -58,11 +58,16 @@ class Promise:
         """A body as it is read, noted piece by piece."""
         return map(self.note, pieces)
 
+    @property
+    def digest(self) -> str:
+        """Of what was asked and of the body as far as it is noted."""
+        return self._digest.hexdigest()
+
     def settle(self) -> None:
         """To be called once the body is read, before anything is done. Raises AnsweredBefore, KeyReused."""
         with self._store.read() as cursor:
             kept = books.kept(cursor, self._ids, since=datetime.now(UTC) - KEPT_FOR)
-        if kept and kept.digest != self._digest.hexdigest():
+        if kept and kept.digest != self.digest:
             raise KeyReused()
         if kept:
             raise AnsweredBefore(kept)
@@ -70,7 +75,7 @@ class Promise:
     def keep(self, answer: HttpResponse) -> Kept:
         """The answer as the work's transaction has to write it, with `books.put_kept`."""
         headers = json.dumps(dict(answer.items()))
-        return Kept(self.id, self._digest.hexdigest(), datetime.now(UTC), answer.status_code, headers, answer.content.decode())
+        return Kept(self.id, self.digest, datetime.now(UTC), answer.status_code, headers, answer.content.decode())
 
 
 def once(store: Store, table: str, request: HttpRequest, person: str, act: Callable[[Promise | None], HttpResponse]) -> HttpResponse:

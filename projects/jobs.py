@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, connections, transaction
@@ -55,7 +55,8 @@ def _initialize(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -
 def _load(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
     path = store.spool / Path(inputs["spool"]).name
     try:
-        return loads.load_file(store, inputs["table"], path, nulls=tuple(inputs["nulls"]), actor=actor, job=job).as_json()
+        options = loads.options_of(inputs)
+        return loads.load_file(store, inputs["table"], path, options, actor=actor, job=job, version=inputs.get("version")).as_json()
     finally:
         path.unlink(missing_ok=True)
 
@@ -102,10 +103,10 @@ def check_right(kind: str, user: AbstractBaseUser | None) -> None:
         raise NotAllowed(actor=user.get_username(), kind=kind)
 
 
-def leave(kind: str, inputs: Mapping[str, Any], user: Any = None) -> Job:
-    """Queues a job for the owner. Raises NotAllowed."""
+def leave(kind: str, inputs: Mapping[str, Any], user: Any = None, *, id: UUID | None = None) -> Job:
+    """Queues a job for the owner, under an id of its own or the given one. Raises NotAllowed."""
     check_right(kind, user)
-    return Job.objects.create(kind=kind, inputs=dict(inputs), created_by=user)
+    return Job.objects.create(id=id or uuid4(), kind=kind, inputs=dict(inputs), created_by=user)
 
 
 def leave_once(kind: str, inputs: Mapping[str, Any], user: Any = None) -> Job:
@@ -227,7 +228,9 @@ def _forget_file(job: Job) -> None:
 def told(error: SpawnError) -> dict[str, Any]:
     """What an error carries besides its sentence, as plain JSON."""
     problems = [{"pointer": p.pointer, "code": p.code, "detail": p.detail} for p in error.problems]
-    carried: dict[str, Any] = {name: vars(error)[name] for name in ("rejects", "changes") if name in vars(error)}
+    carried: dict[str, Any] = {
+        name: vars(error)[name] for name in ("rejected", "rejects", "rejects_file", "changes") if name in vars(error)
+    }
     return carried | {"problems": problems}
 
 

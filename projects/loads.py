@@ -1,101 +1,182 @@
-"""Loads as people ask for them: a CSV file or a JSON array, all of it or nothing."""
+"""Loads as people ask for them: many rows by a file, all of it or nothing, or all that is good."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from projects import audit, versions
+from projects import audit, rejects, versions
 from projects.aliases import Names
 from projects.errors import BadRequest, DuplicateKeys, RowsRefused
-from projects.rows import check_writable, row_cells
-from projects.store import bulk, spool
-from projects.store.books import LiveTable
-from projects.store.bulk import Loaded
-from projects.store.connection import Store
+from projects.fields import json_text
+from projects.rows import check_writable, read_json, read_row
+from projects.store import books, bulk, spool
+from projects.store.books import Kept, LiveTable
+from projects.store.bulk import Load, Loaded, Options
+from projects.store.connection import Store, Transaction
+from projects.store.ndjson import Cells, Faults, read_ndjson
 from projects.store.retries import held, told_apart
+from projects.store.sources import Source, read_csv
+from projects.store.typed import read_arrow, read_parquet
+
+ON_ERROR = ("abort", "skip")
+FORMATS = ("csv", "ndjson", "parquet", "arrow")  # of files
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """A load that is done once: `settle` raises where it was done before, `keep` makes its answer one that is kept."""
+
+    settle: Callable[[], None]
+    keep: Callable[[Loaded], Kept]
 
 
 def load_upload(
     store: Store,
     table: str,
     pieces: Iterable[bytes],
+    form: str,
+    options: Options,
     *,
-    nulls: tuple[str, ...],
     actor: str,
-    dry_run: bool = False,
     version: int | None = None,
+    keeping: Keeping | None = None,
 ) -> Loaded:
-    """A CSV upload, by way of the spool, in a version's shape where one is given.
+    """An upload in a format, by way of the spool, in a version's shape where one is given.
 
-    Raises RowsRefused, DuplicateKeys, TableNotFound, TableReadOnly, TableAltered, DiskFull, and as `versions.names`.
+    Raises what `keeping` raises once the upload is read; RowsRefused, DuplicateKeys, HeadRefused, TableNotFound, TableReadOnly,
+    TableAltered, DiskFull, and as `versions.names`.
     """
-    versions.names(store.table(table), table, version, writes=True)  # What can only fail is refused before it is read.
-    with spool.spooled(store, pieces, ".csv") as path:
-        return load_file(store, table, path, nulls=nulls, actor=actor, dry_run=dry_run, version=version)
+    check(store, table, version)
+    with spool.spooled(store, pieces, f".{form}") as path:
+        if keeping:
+            keeping.settle()
+        keep = keeping.keep if keeping else None
+        return load_file(store, table, path, options, actor=actor, version=version, keep=keep)
 
 
-def tried(load: Callable[[], Loaded]) -> Loaded:
-    """A dry run's outcome: the rows that a load would refuse are told, not raised."""
-    try:
-        return load()
-    except (RowsRefused, DuplicateKeys) as refusal:
-        return Loaded(inserted=0, rejected=refusal.rejected, rejects=tuple(refusal.rejects))
+def check(store: Store, table: str, version: int | None) -> None:
+    """Refuses a load that can only fail before it is read. Raises TableNotFound, TableReadOnly, and as `versions.names`."""
+    live = store.table(table)
+    check_writable(live.name)
+    versions.names(live, table, version, writes=True)
+
+
+def array_pieces(rows: Any) -> Iterator[bytes]:
+    """A JSON array as lines. Raises BadRequest."""
+    if not isinstance(rows, list):
+        raise BadRequest(detail="The body is neither a JSON object nor a JSON array.")
+    return ((json_text(row) + "\n").encode(errors="surrogatepass") for row in rows)
 
 
 def load_file(
     store: Store,
     table: str,
     path: Path,
+    options: Options,
     *,
-    nulls: tuple[str, ...],
     actor: str,
     job: str | None = None,
-    dry_run: bool = False,
     version: int | None = None,
+    keep: Callable[[Loaded], Kept] | None = None,
 ) -> Loaded:
-    """A CSV file that stands in the spool. Raises as `load_upload`."""
-    with held(store, table) as live:
-        names = versions.names(live, table, version, writes=True)
-        loaded = _load(store, names, path, nulls=nulls, actor=actor, job=job, dry_run=dry_run)
-    return _recorded(loaded, live, actor=actor, job=job, dry_run=dry_run)
+    """A file that stands in the spool, whose ending names its format.
+
+    Raises as `load_upload`; with `dry_run`, what a load would refuse is told and not raised.
+    """
+    number = job or str(uuid.uuid4())
+    refused, where = rejects.path_of(store, number), rejects.address_of(number)
+    try:
+        with held(store, table) as live, told_apart(store, live):
+            check_writable(live.name)
+            names = versions.names(live, table, version, writes=True)
+            source = _source(store, names, path, options)
+            also = _keeping(keep, names) if keep else None
+            done = bulk.run(Load(store, live, source, options, actor, refused, where, job, also))
+        done = replace(done, used=names.used)
+    except (RowsRefused, DuplicateKeys) as refusal:
+        if job is None:
+            rejects.keep(number, table, options, actor=actor, error=refusal)
+        if not options.dry_run:
+            raise
+        return Loaded(0, rejected=refusal.rejected, rejects=tuple(refusal.rejects), rejects_file=refusal.rejects_file)
+    if job is None and done.rejected:
+        rejects.keep(number, table, options, actor=actor, result=done.as_json())
+    _record(done, live, options, actor=actor, job=job)
+    return done
 
 
-def load_array(store: Store, table: str, rows: Any, *, actor: str, dry_run: bool = False, version: int | None = None) -> Loaded:
-    """A JSON array of rows. Raises as `load_upload`, and BadRequest for what is no array."""
-    if not isinstance(rows, list):
-        raise BadRequest(detail="The body is neither a JSON object nor a JSON array.")
-    with held(store, table) as live:
-        names = versions.names(live, table, version, writes=True)
-        with spool.spooled(store, bulk.csv_pieces(names.schema, _cells(names, rows)), ".csv") as path:
-            loaded = _load(store, names, path, nulls=(), actor=actor, job=None, dry_run=dry_run)
-    return _recorded(loaded, live, actor=actor, job=None, dry_run=dry_run)
+def _keeping(keep: Callable[[Loaded], Kept], names: Names) -> Callable[[Transaction, Loaded], None]:
+    """Keeps the answer to a load in the load's own transaction."""
+    return lambda transaction, loaded: books.put_kept(transaction.cursor, [keep(replace(loaded, used=names.used))])
 
 
-def _cells(names: Names, rows: list[Any]) -> list[dict[str, str | None]]:
-    """The rows of an array as cells. Raises RowsRefused that names those that are none."""
-    cells, rejects = [], []
-    for number, row in enumerate(rows, 1):
-        read, problems = row_cells(names, row, checked=False)
-        cells.append(read)
-        rejects += [
-            {"row": number, "column": p.pointer.removeprefix("/"), "value": None, "code": p.code, "reason": p.detail} for p in problems
-        ]
-    if rejects:
-        raise bulk.refused(names.live.name, rejects)
-    return cells
+def _record(done: Loaded, live: LiveTable, options: Options, *, actor: str, job: str | None) -> None:
+    if (done.inserted or done.updated) and not options.dry_run:
+        more = {"updated": done.updated} if done.updated else {}
+        audit.record("rows.load", live.name, actor=actor, detail={"rows": done.inserted, "job": job or "", **more})
 
 
-def _load(store: Store, names: Names, path: Path, *, nulls: tuple[str, ...], actor: str, job: str | None, dry_run: bool) -> Loaded:
-    """The caller holds the table's lock."""
-    live = names.live
-    check_writable(live.name)
-    with told_apart(store, live):
-        loaded = bulk.load(store, live, bulk.read_head(names, path, nulls), actor=actor, job=job, dry_run=dry_run)
-    return replace(loaded, used=names.used)
+def _source(store: Store, names: Names, path: Path, options: Options) -> Source:
+    """The file with its head understood. Rows that are there may be given in part."""
+    whole = options.on_conflict != "update"
+    match form := path.suffix.removeprefix("."):
+        case "csv":
+            return read_csv(names, path, options.nulls, whole=whole)
+        case "parquet":
+            return read_parquet(store, names, path, whole=whole)
+        case "arrow":
+            return read_arrow(store, names, path, whole=whole)
+        case "ndjson":
+            return read_ndjson(names, path, _reading(names, whole=whole))
+    raise BadRequest(detail=f"A file's format is one of {', '.join(FORMATS)}, not {form!r}.")
 
 
-def _recorded(loaded: Loaded, live: LiveTable, *, actor: str, job: str | None, dry_run: bool) -> Loaded:
-    if loaded.inserted and not dry_run:
-        audit.record("rows.load", live.name, actor=actor, detail={"rows": loaded.inserted, "job": job or ""})
-    return loaded
+def _reading(names: Names, *, whole: bool) -> Callable[[str], tuple[Cells, Faults]]:
+    """Reads a line as the door of one row reads a body."""
+
+    def read(line: str) -> tuple[Cells, Faults]:
+        try:
+            body = read_json(line.encode(errors="surrogatepass"))
+        except BadRequest as error:
+            return {}, [("", line[:200].replace("\0", ""), "malformed", str(error).replace("The body", "it").rstrip("."))]
+        cells, problems = read_row(names, body, is_new=whole)
+        return names.stored_cells(cells), [(_column(p.pointer), _value(body, p.pointer), p.code, p.detail) for p in problems]
+
+    return read
+
+
+def _column(pointer: str) -> str:
+    return pointer.removeprefix("/")
+
+
+def _value(body: Any, pointer: str) -> str | None:
+    value = body.get(_column(pointer)) if isinstance(body, dict) else body
+    return value if value is None or isinstance(value, str) else json_text(value)
+
+
+# Loads as jobs.
+
+
+def job_inputs(table: str, spooled: str, options: Options, version: int | None = None) -> dict[str, Any]:
+    """A load as a job keeps it."""
+    return {
+        "table": table,
+        "spool": spooled,
+        "nulls": list(options.nulls),
+        "on_conflict": options.on_conflict,
+        "on_error": ON_ERROR[options.skips],
+        "dry_run": options.dry_run,
+        "version": version,
+    }
+
+
+def options_of(inputs: Mapping[str, Any]) -> Options:
+    """The inverse of `job_inputs`; a job that an older version left says less."""
+    return Options(
+        on_conflict=inputs.get("on_conflict", bulk.ON_CONFLICT[0]),
+        skips=inputs.get("on_error") == "skip",
+        nulls=tuple(inputs.get("nulls", ())),
+        dry_run=bool(inputs.get("dry_run")),
+    )

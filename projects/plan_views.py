@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -146,7 +147,7 @@ class ApplyPlan(APIView):
         operation_id="apply_plan",
         tags=["plans"],
     )
-    def post(self, request: Request, plan: int) -> Response:
+    def post(self, request: Request, plan: int) -> HttpResponse:
         """Apply a plan that is approved, or of which nothing waits: all of it or nothing."""
         confirm = _confirm(request, json_object(request, {"confirm"}))
         _found(request, plan)

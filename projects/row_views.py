@@ -1,6 +1,5 @@
 """Rows by REST: parse, call one function, answer."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -13,13 +12,14 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from projects import bodies, exchange, export_jobs, idempotency, loads, preconditions, row_sets, rows, versions
+from projects import bodies, exchange, export_jobs, idempotency, preconditions, row_sets, rows, versions
 from projects.errors import BadRequest
 from projects.idempotency import Promise
 from projects.list_answers import aggregated, listed, pairs_of
+from projects.load_answers import read_options, sent_array, uploaded
 from projects.store import rows as stored
 from projects.store.books import Kept, LiveTable
-from projects.store.bulk import Loaded
+from projects.store.bulk import Options
 from projects.store.connection import get_store
 from projects.store.retries import steadily
 from schema_registry import rights
@@ -90,19 +90,18 @@ class Rows(_Door):
 
     def _post(self, request: Request, table: str, promise: Promise | None) -> HttpResponse:
         store, plain, actor, version = get_store(), _plain(request), actor_of(request), _version(request)
-        nulls, dry_run = _load_options(plain)
-        if bodies.body_format(plain) == "csv":
-            pieces = bodies.pieces(plain)
-            upload = partial(loads.load_upload, store, table, pieces, nulls=nulls, actor=actor, dry_run=dry_run, version=version)
-            return _loaded(upload, dry_run)
+        options, form = read_options(plain), bodies.body_format(plain)
+        if form != "json":
+            return uploaded(store, table, plain, form, options, user=request.user, version=version, promise=promise)
         text = bodies.whole(plain)
         body = rows.read_json(text)
-        if isinstance(body, list) or dry_run:
+        if promise:
+            promise.note(text)
+        if isinstance(body, list) or options != Options():
             many = body if isinstance(body, list) else [body]
-            return _loaded(partial(loads.load_array, store, table, many, actor=actor, dry_run=dry_run, version=version), dry_run)
+            return sent_array(store, table, plain, many, options, user=request.user, version=version, promise=promise)
         if promise is None:
             return _row_answer(rows.create(store, table, body, actor=actor, version=version))
-        promise.note(text)
         promise.settle()
         keep = partial(_kept_row, promise)
         return _row_answer(rows.create(store, table, body, actor=actor, version=version, keep=keep))
@@ -199,19 +198,6 @@ def _body(request: Request) -> Any:
     if bodies.body_format(plain) != "json":
         raise BadRequest(detail="One row is sent as application/json.")
     return rows.read_json(bodies.whole(plain))
-
-
-def _loaded(load: Callable[[], Loaded], dry_run: bool) -> HttpResponse:
-    done = loads.tried(load) if dry_run else load()
-    return exchange.telling(exchange.json_answer(exchange.dumped(done.as_json())), done.used)
-
-
-def _load_options(request: HttpRequest) -> tuple[tuple[str, ...], bool]:
-    """The texts that mean null, and whether it is a dry run. Raises BadRequest for a parameter that there is not."""
-    unknown = sorted(set(request.GET) - {"null", "dry_run"})
-    if unknown:
-        raise BadRequest(detail=f"There is no parameter {', '.join(unknown)} here; there are null and dry_run.")
-    return tuple(request.GET.getlist("null")), flag(request, "dry_run")
 
 
 def flag(request: HttpRequest, name: str) -> bool:

@@ -201,21 +201,20 @@ def _now(column: ColumnSchema, now: datetime) -> str:
 
 def new_cells(store: Store, names: Names, body: Any) -> dict[str, str | None]:
     """Every column's cell of a new row: given, by default, or None for the store to fill. Raises RowRefused."""
-    cells, problems = row_cells(names, body)
-    _check(store, names.schema, cells, problems)
-    return cells
+    given, problems = read_row(names, body)
+    _check(store, names.schema, given, problems)
+    return {c.name: given.get(c.name, c.default) for c in names.schema.columns}
 
 
-def row_cells(names: Names, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
-    """As `new_cells`, with the problems beside it; a row of a load is not `checked` by the rules that DuckDB asks it itself."""
-    given, problems = _read(names, body, checked=checked)
-    schema = names.schema
+def read_row(names: Names, body: Any, *, is_new: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
+    """The cells of what the body gives, with all that is wrong with it but for patterns; one that `is_new` must be whole."""
+    given, problems = _read(names, body)
     faulty = {p.pointer for p in problems}
-    for column in schema.columns:
-        wanted = isinstance(body, dict) and column.required and column.default is None and not column.generated
+    for column in names.schema.columns if is_new and isinstance(body, dict) else ():
+        wanted = column.required and column.default is None and not column.generated
         if wanted and column.name not in given and f"/{column.name}" not in faulty:
             problems.append(Problem(f"/{column.name}", "required", f"{column.name} is required."))
-    return {c.name: given.get(c.name, c.default) for c in schema.columns}, problems
+    return given, problems
 
 
 def patch_cells(store: Store, names: Names, body: Any, key: rows.Key | None = None) -> dict[str, str | None]:
@@ -230,7 +229,7 @@ def patch_cells(store: Store, names: Names, body: Any, key: rows.Key | None = No
     return {name: cell for name, cell in cells.items() if cell is not None or name not in generated}
 
 
-def _read(names: Names, body: Any, *, checked: bool = True) -> tuple[dict[str, str | None], list[Problem]]:
+def _read(names: Names, body: Any) -> tuple[dict[str, str | None], list[Problem]]:
     if not isinstance(body, dict):
         return {}, [Problem("", "object", f"A row of {names.live.name} is a JSON object.")]
     cells: dict[str, str | None] = {}
@@ -241,7 +240,7 @@ def _read(names: Names, body: Any, *, checked: bool = True) -> tuple[dict[str, s
             problems.append(Problem(f"/{name}", "unknown", f"The table {names.live.name} has no column {name}."))
         elif column.name in cells:
             problems.append(_repeated(names, column, name, body))
-        elif problem := _read_cell(column, value, cells, checked):
+        elif problem := _read_cell(column, value, cells):
             problems.append(problem)
     return cells, problems
 
@@ -252,7 +251,7 @@ def _repeated(names: Names, column: ColumnSchema, name: str, body: Mapping[str, 
     return Problem(f"/{name}", "repeated", f"{column.name} is given twice.")
 
 
-def _read_cell(column: ColumnSchema, value: Any, cells: dict[str, str | None], checked: bool) -> Problem | None:
+def _read_cell(column: ColumnSchema, value: Any, cells: dict[str, str | None]) -> Problem | None:
     if value is None:
         cells[column.name] = None
         if column.required and not column.generated:
@@ -263,7 +262,7 @@ def _read_cell(column: ColumnSchema, value: Any, cells: dict[str, str | None], c
     except NotACell as reason:
         return Problem(f"/{column.name}", "type", f"{column.name} {reason}.")
     cells[column.name] = cell
-    return _problem(column, rule) if checked and (rule := faults(column, cell)) else None
+    return _problem(column, rule) if (rule := faults(column, cell)) else None
 
 
 def _problem(column: ColumnSchema, rule: Rule) -> Problem:

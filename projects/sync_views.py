@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -9,7 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import export_jobs, jobs
+from projects import export_jobs, jobs, rejects
+from projects.bodies import CSV
 from projects.errors import BadRequest, JobNotFound, NotAllowed
 from projects.exchange import AnyFormat
 from projects.formats import FORMATS
@@ -93,6 +95,21 @@ class OneJob(APIView):
         _check_may_cancel(request, found)
         cancelled = jobs.cancel(found, actor=actor_of(request))
         return Response(JobSerializer(cancelled).data, status=200 if cancelled.finished_at else 202)
+
+
+class Rejects(APIView):
+    """The rows that a load refused."""
+
+    permission_classes = [HasRight]
+    content_negotiation_class = AnyFormat
+    rights = {"GET": rights.READ_ROWS}
+
+    @extend_schema(responses={(200, CSV): str}, operation_id="get_job_rejects", tags=["jobs"])
+    def get(self, request: Request, job: str) -> FileResponse:
+        """Every row that a load refused, as CSV: row, column, value, code, reason. It is kept for seven days."""
+        found = _found(request, job)
+        check_scope(request, str(found.inputs.get("table", "")))
+        return FileResponse(rejects.opened(get_store(), found), as_attachment=True, filename=f"{job}.rejects.csv", content_type=CSV)
 
 
 def _found(request: Request, job: str) -> Job:

@@ -56,7 +56,7 @@ class Initialize(APIView):
         operation_id="initialize",
         tags=["tables"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         """Spawn every table that the ontology has, with an outcome for each; tables that are there are brought up to date."""
         check_unscoped(request)
         if prefers(request._request, ASYNC):

@@ -13,6 +13,7 @@ urlpatterns = [
     path("ops/jobs", table_views.Jobs.as_view()),
     path("ops/jobs/<uuid:job>", sync_views.OneJob.as_view()),
     path("ops/jobs/<uuid:job>/file", sync_views.JobFile.as_view()),
+    path("ops/jobs/<uuid:job>/rejects", sync_views.Rejects.as_view()),
     path("ops/<str:table>", row_views.Rows.as_view()),
     path("ops/<str:table>/changes", change_views.Changes.as_view()),
     path("ops/<str:table>/schema", TableJsonSchema.as_view()),

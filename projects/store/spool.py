@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 from projects.errors import DiskFull
@@ -13,10 +14,15 @@ PIECE = 1 << 20  # bytes
 JOB_FILES_KEPT = 7 * 86_400  # seconds
 
 
+def folder(store: Store) -> Path:
+    """The spool's folder, which is there."""
+    store.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return store.spool
+
+
 def new_path(store: Store, suffix: str) -> Path:
     """A path in the spool that nobody has."""
-    store.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return store.spool / f"{uuid.uuid4().hex}{suffix}"
+    return folder(store) / f"{uuid.uuid4().hex}{suffix}"
 
 
 @contextmanager
@@ -31,14 +37,24 @@ def spooled(store: Store, pieces: Iterable[bytes], suffix: str) -> Iterator[Path
 
 
 def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Writes the pieces to the file. Raises DiskFull."""
+    """Writes the pieces to the file, which is there whole or not at all. Raises DiskFull, and what the pieces raise."""
     try:
-        with path.open("xb") as file:
+        with path.open("xb", buffering=0) as file:
             path.chmod(0o600)
             for piece in pieces:
-                file.write(piece)
-    except OSError as error:
+                _put(file, piece)
+    except BaseException:
         path.unlink(missing_ok=True)
+        raise
+
+
+def _put(file: FileIO, piece: bytes) -> None:
+    """An OSError of the pieces' own, such as a client's that left, is no full disk."""
+    try:
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as error:
         raise DiskFull() from error
 
 

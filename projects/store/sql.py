@@ -6,7 +6,7 @@ into a column's value, `json_of` turns a value into JSON. Both are SQL, so one r
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from schema_registry.schema import ColumnSchema, TableSchema
 
@@ -38,7 +38,12 @@ def value_of(column: ColumnSchema, cell: str) -> str:
     """The column's value of a cell (an SQL expression of type VARCHAR) that is known to be good."""
     if not column.multivalued:
         return _scalar(column, cell)
-    return f"list_transform(from_json({cell}, '[\"VARCHAR\"]'), lambda e: {_scalar(column, 'e')})"
+    return f"list_transform({elements(cell)}, lambda e: {_scalar(column, 'e')})"
+
+
+def elements(cell: str) -> str:
+    """The cells inside a list's cell. DuckDB reads a JSON number as a double, unless a decimal is asked for beside it."""
+    return f"""from_json('{{"e":' || {cell} || '}}', '{{"e":["VARCHAR"],"exact":"DECIMAL(1,0)"}}').e"""
 
 
 def tried_value_of(column: ColumnSchema, cell: str) -> str:
@@ -154,9 +159,14 @@ def insert_rows(schema: TableSchema) -> str:
 
 def insert(schema: TableSchema, relation: str, *, given: Sequence[ColumnSchema] | None = None) -> str:
     """Rows of cells into the table; a column that is not `given` takes its default, a generated one is filled."""
-    present = {c.name for c in (schema.columns if given is None else given)}
-    values = (filled(c, value_of(c, quote(c.name)) if c.name in present else default_of(c)) for c in schema.stored_columns)
-    return f"INSERT INTO {table(schema.name)} ({names(schema.stored_columns)}) SELECT {', '.join(values)} FROM {relation}"
+    present = schema.columns if given is None else given
+    return insert_values(schema, {c.name: value_of(c, quote(c.name)) for c in present}, relation)
+
+
+def insert_values(schema: TableSchema, values: Mapping[str, str], relation: str) -> str:
+    """Rows of a relation into the table: `values` has the SQL of each column that they have."""
+    all_values = (filled(c, values.get(c.name) or default_of(c)) for c in schema.stored_columns)
+    return f"INSERT INTO {table(schema.name)} ({names(schema.stored_columns)}) SELECT {', '.join(all_values)} FROM {relation}"
 
 
 def returning(schema: TableSchema, selected: str) -> str:

@@ -11,6 +11,7 @@ from django.db import connections
 from rest_framework.test import APIClient
 
 from projects import idempotency
+from projects.models import Job
 from projects.store import books
 from projects.store.connection import Store, get_store, reset_store
 from tests.conftest import client_of, user_with_role
@@ -58,6 +59,28 @@ def test_a_key_is_its_persons_and_its_tables(projects: Store, editor_client: API
     answers = [post(editor_client), post(admin_client_api), post(editor_client, {"id": 1}, path="/ops/words")]
     assert [(a.status_code, a.has_header("Idempotency-Replayed")) for a in answers] == [(201, False)] * 3
     assert len(editor_client.get("/ops/projects").json()) == 2
+
+
+def test_many_rows_are_loaded_once_whatever_their_format(projects: Store, editor_client: APIClient) -> None:
+    make_table("words", [{"name": "id", "type": "INTEGER", "required": True}, {"name": "word", "type": "VARCHAR"}])
+    bodies = {"application/json": '[{"id":1}]', "text/csv": "id\n2\n", "application/x-ndjson": '{"id":3}\n'}
+
+    def send_many(kind: str, key: str, body: str = "", **headers: str):
+        sent = {"Idempotency-Key": key, **headers}
+        return editor_client.post("/ops/words?on_conflict=update", data=body or bodies[kind], content_type=kind, headers=sent)
+
+    for kind in bodies:
+        first, again = send_many(kind, kind), send_many(kind, kind)
+        assert (first.status_code, first.json()["inserted"], again.content) == (200, 1, first.content)
+        assert again["Idempotency-Replayed"] == "true"
+        assert send_many(kind, kind, bodies[kind] + " ").json()["code"] == "key-reused"
+    left = [send_many("text/csv", "later", Prefer="respond-async") for _ in range(2)]
+    assert [answer.status_code for answer in left] == [202, 202]
+    assert left[0]["Location"] == left[1]["Location"]
+    assert Job.objects.count() == 1
+    assert len(list(projects.spool.glob("job-*"))) == 1
+    assert send_many("text/csv", "later", "id\n9\n", Prefer="respond-async").json()["code"] == "key-reused"
+    assert send_many("text/csv", "later")["Location"] == left[0]["Location"]
 
 
 def test_what_was_refused_is_looked_at_afresh(projects: Store, editor_client: APIClient) -> None:

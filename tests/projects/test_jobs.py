@@ -160,10 +160,10 @@ def test_a_right_that_was_lost_stops_the_job(running: Store) -> None:
 @pytest.mark.parametrize(
     ("role", "may"),
     [
-        ("viewer", set()),
-        ("editor", {"load"}),
-        ("steward", {"load", "sync", "initialize", "verify_audit", "apply", "undo"}),
-        ("operator", {"verify_audit"}),
+        ("viewer", {"export"}),
+        ("editor", {"export", "load"}),
+        ("steward", {"export", "load", "sync", "initialize", "verify_audit", "apply", "undo"}),
+        ("operator", {"export", "verify_audit"}),
     ],
 )
 def test_a_role_may_leave_the_jobs_that_it_may_do_itself(roles: None, role: str, may: set[str]) -> None:

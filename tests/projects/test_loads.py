@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from projects import loads
 from projects.errors import RowsRefused
 from projects.fields import condition, faults, rules_of
+from projects.store.bulk import Options
 from projects.store.connection import Store, get_store
 from schema_registry.schema import ColumnSchema
 from schema_registry.types import parse_type
@@ -138,7 +139,7 @@ def test_repeated_keys_alone_are_a_conflict(things: Store, editor_client: APICli
         (4, "7", "the table has it already"),
     ]
     mixed = load(editor_client, "id,name\n1,a\n1,b\n2,toolong\n")
-    assert (mixed.status_code, rejects_of(mixed)) == (422, [(3, "name", "toolong", "max_length")])
+    assert (mixed.status_code, rejects_of(mixed)) == (422, [(2, "id", "1", "duplicate"), (3, "name", "toolong", "max_length")])
 
 
 def test_a_record_of_many_megabytes_is_loaded(store: Store, editor_client: APIClient) -> None:
@@ -165,10 +166,11 @@ def test_a_load_is_one_entry_of_the_feed(things: Store, editor_client: APIClient
     assert found[-1] == ("load", 2, "editor", None, None)
 
 
-def test_nothing_stays_in_the_spool(things: Store, editor_client: APIClient) -> None:
+def test_nothing_stays_in_the_spool_but_rejects(things: Store, editor_client: APIClient) -> None:
     load(editor_client, "id,name\n1,a\n")
-    load(editor_client, "id,name\nx,a\n")
     assert list(things.spool.iterdir()) == []
+    load(editor_client, "id,name\nx,a\n")
+    assert [path.name.endswith(".rejects.csv") for path in things.spool.iterdir()] == [True]
 
 
 def test_a_parameter_that_there_is_not_is_refused(things: Store, editor_client: APIClient) -> None:
@@ -229,7 +231,7 @@ def test_whatever_goes_in_by_an_array_comes_out_the_same(store: Store, rows: lis
     if not store.has("drawn"):
         make_table("drawn", [{"name": n, "type": t} for n, t in (("t", "VARCHAR"), ("d", "DECIMAL(14,4)"), ("m", "TIMESTAMP"))])
     body = [{"t": t, "d": None if d is None else str(d), "m": m and m.isoformat()} for t, d, m in rows]
-    loads.load_array(store, "drawn", body, actor="test")
+    loads.load_upload(store, "drawn", loads.array_pieces(body), "ndjson", Options(), actor="test")
     with store.read() as cursor:
         found = cursor.execute("SELECT t, d, m FROM drawn").fetchall()
         cursor.execute("DELETE FROM drawn")
@@ -268,6 +270,6 @@ def test_one_row_and_a_load_are_asked_the_same_rules(store: Store, column: Colum
 
 def test_a_file_that_fails_half_way_leaves_the_table_to_others(things: Store) -> None:
     with pytest.raises(RowsRefused):
-        loads.load_upload(get_store(), "things", [b"id,name\n1,a\n", b"2,toolong\n"], nulls=(), actor="test")
+        loads.load_upload(get_store(), "things", [b"id,name\n1,a\n", b"2,toolong\n"], "csv", Options(), actor="test")
     assert things.locks.of("things")._sharing == 0
-    assert loads.load_upload(get_store(), "things", [b"id,name\n1,a\n"], nulls=(), actor="test").inserted == 1
+    assert loads.load_upload(get_store(), "things", [b"id,name\n1,a\n"], "csv", Options(), actor="test").inserted == 1

@@ -93,7 +93,19 @@ def served(tmp_path: Path):
 def run(server: Server, config: Path, *options: str) -> str:
     """What Schemathesis prints; fails with it where any check does."""
     address = f"{server.url}/openapi.json"
-    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "--no-color", "run", address, "--checks", "all", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "--config-file",
+        str(config),
+        "--no-color",
+        "run",
+        address,
+        "--checks",
+        "all",
+        *options,
+    ]
     authorization = server.session.headers["Authorization"]
     assert isinstance(authorization, str)
     own = {

@@ -1,0 +1,224 @@
+"""Rows as lines of JSON: a plain line is taken apart by DuckDB, any other is read as one row's JSON is.
+
+A line is plain where its keys are known and stand once, and each value is of a kind that its column takes as it is written. What else
+JSON can say (1e3 for a thousand, an old name of a column) costs more, so that it is asked of Python for those lines alone.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from projects.aliases import Names
+from projects.errors import BadRequest
+from projects.store import sql
+from projects.store.sources import ABSENT, LONGEST_LINE, REJECTED, REJECTS, ROW, ROWS, Given, cells_of
+from schema_registry.schema import ColumnSchema
+
+Cells = Mapping[str, str | None]
+Faults = Sequence[tuple[str, str | None, str, str]]  # column, value, code, reason
+ReadLine = Callable[[str], tuple[Cells, Faults]]  # the cells of what the line gives, by stored name, and what is wrong with it
+
+_PIECE = 4 << 20  # bytes of lines that are read at a time
+_ODD = 2000  # odd lines that are read at a time
+_LINES = pa.schema([("__row", pa.int64()), ("line", pa.string())])
+
+
+@dataclass(frozen=True, slots=True)
+class NdjsonFile:
+    """A file of JSON lines; `keys` has the column for each name that the lines may use without being odd."""
+
+    path: Path
+    given: tuple[Given, ...]
+    keys: tuple[tuple[str, ColumnSchema], ...]
+    first: tuple[str, ...]
+    read_line: ReadLine
+    sparse: bool = True
+
+    @property
+    def guard(self) -> str:
+        return "__plain"
+
+    def opened(self, cursor: duckdb.DuckDBPyConnection) -> AbstractContextManager[str]:
+        path = sql.literal(str(self.path))
+        source = f"(SELECT json AS line FROM read_ndjson_objects({path}, maximum_object_size = {LONGEST_LINE}))"
+        return nullcontext(f"(SELECT * FROM {self._relation(source)})")
+
+    def stage(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        cursor.execute(REJECTS)
+        cursor.register("__lines", pa.RecordBatchReader.from_batches(_LINES, _lines(self.path)))
+        try:
+            cursor.execute("CREATE OR REPLACE TEMP TABLE lines AS SELECT * FROM __lines")
+        finally:
+            cursor.unregister("__lines")
+        sound = f"(SELECT {ROW}, line FROM temp.lines WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END)"
+        names = ", ".join(sql.quote(g.column.name) for g in self.given)
+        plain = f"SELECT {ROW}, {ABSENT}, {names} FROM {self._relation(sound)} WHERE __plain AND {self._normal()}"
+        cursor.execute(f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {plain}")
+        self._stage_odd(cursor)
+
+    def _relation(self, source: str) -> str:
+        """Lines as rows of cells, each with what it lacks, and whether it is plain; a decimal in the shape keeps every digit of all."""
+        shape = {key: "JSON" for key, _ in self.keys} | {"=exact": "DECIMAL(1,0)"}
+        parts = f"(SELECT *, json_keys(line) AS __keys, from_json(line, {sql.literal(json.dumps(shape))}) AS __o FROM {source})"
+        tokens = ", ".join(f"__o.{sql.quote(key)} AS {sql.quote('.' + c.name)}" for key, c in self.keys)
+        cells = ", ".join(f"{self._cell(c)} AS {sql.quote(c.name)}" for _, c in self.keys)
+        kinds = " AND ".join([self._is_known(), *(kind for _, c in self.keys if (kind := self._kind(c)))])
+        taken = f"(SELECT *, {tokens} FROM {parts})"
+        return f"(SELECT *, {cells}, {self._lacks()} AS {ABSENT}, coalesce({kinds}, false) AS __plain FROM {taken})"
+
+    def _is_known(self) -> str:
+        """The condition that a line is an object whose keys are known and stand once; mostly it has those of the first."""
+        known = _list([key for key, _ in self.keys])
+        one_by_one = f"(json_type(line) = 'OBJECT' AND list_has_all({known}, __keys) AND len(list_distinct(__keys)) = len(__keys))"
+        return f"(__keys = {_list(self.first)} OR {one_by_one})" if self.first else one_by_one
+
+    def _lacks(self) -> str:
+        """What rejects call the columns that a line lacks."""
+        names = ", ".join(f"{sql.literal(key)}: {sql.literal(self._called(c))}" for key, c in self.keys)
+        known = _list([key for key, _ in self.keys])
+        missing = f"list_filter({known}, lambda k: NOT list_contains(__keys, k))"
+        return (
+            f"CASE WHEN len(__keys) < {len(self.keys)} THEN list_transform({missing}, lambda k: map_extract_value(MAP {{{names}}}, k)) END"
+        )
+
+    def _called(self, column: ColumnSchema) -> str:
+        return next(g.called for g in self.given if g.column.name == column.name)
+
+    def _cell(self, column: ColumnSchema) -> str:
+        """The cell of a value's JSON text: what a string says, or any other value as it is written."""
+        token = sql.quote("." + column.name)
+        if column.multivalued or column.type.base == "JSON":
+            return token
+        string = f"CASE WHEN contains({token}, '\\') THEN {token}->>'$' ELSE substring({token}, 2, length({token}) - 2) END"
+        if column.type.base == "BOOLEAN" or column.type.is_number:
+            return f"CASE WHEN starts_with({token}, '\"') THEN {string} ELSE {token}::VARCHAR END"
+        return string
+
+    def _kind(self, column: ColumnSchema) -> str:
+        """The condition that a value is of a kind that the column takes; numbers are told by their form, as cells are."""
+        token, base = sql.quote("." + column.name), column.type.base
+        if base == "JSON" and not column.multivalued:
+            return ""
+        if column.multivalued:
+            return f"({token} IS NULL OR {_list_kind(column, token)})"
+        if column.type.is_number:
+            return ""
+        strings = f"starts_with({token}, '\"')"
+        return f"({token} IS NULL OR {strings}{f' OR {token} IN ({_BOOLEANS})' if base == 'BOOLEAN' else ''})"
+
+    def _normal(self) -> str:
+        """The condition that no number is written in a way that only its value makes good, such as 20.0 for a whole one."""
+        exact = [c for _, c in self.keys if (c.type.is_integer or c.type.base == "DECIMAL") and not c.multivalued]
+        if not exact:
+            return "true"
+        odd = (_is_odd(sql.quote("." + c.name), "[eE]" if c.type.base == "DECIMAL" else "[.eE]") for c in exact)
+        return f"NOT coalesce({' OR '.join(odd)}, false)"
+
+    def _stage_odd(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Reads the lines that are not plain, one by one, into the staged rows or the rejects."""
+        last = 0
+        odd = f"SELECT {ROW}, line FROM temp.lines WHERE {ROW} NOT IN (SELECT {ROW} FROM {ROWS}) AND {ROW} > "
+        while found := cursor.execute(f"{odd}{last} ORDER BY {ROW} LIMIT {_ODD}").fetchall():
+            last = found[-1][0]
+            self._stage_read(cursor, [(row, *self.read_line(line)) for row, line in found])
+
+    def _stage_read(self, cursor: duckdb.DuckDBPyConnection, read: list[tuple[int, Cells, Faults]]) -> None:
+        rejected = [dict(zip(_FAULT, (row, *map(_sayable, fault)), strict=True)) for row, _, faults in read for fault in faults]
+        cursor.execute(f"INSERT INTO {REJECTED} {_unnested(_FAULT)}", [json.dumps(rejected)])
+        called = {g.column.name: g.called for g in self.given}
+        shape = {ROW: "BIGINT", ABSENT: ["VARCHAR"]} | dict.fromkeys((f"c{n}" for n in range(len(called))), "VARCHAR")
+        rows = [
+            {ROW: row, ABSENT: [called[c] for c in called if c not in cells]} | {f"c{n}": cells.get(c) for n, c in enumerate(called)}
+            for row, cells, faults in read
+            if not faults
+        ]
+        cursor.execute(f"INSERT INTO {ROWS} {_unnested(shape)}", [json.dumps(rows)])
+
+
+_FAULT: Mapping[str, Any] = {"row": "BIGINT", "column": "VARCHAR", "value": "VARCHAR", "code": "VARCHAR", "reason": "VARCHAR"}
+
+
+def _sayable(text: str | None) -> str | None:
+    """A text without what UTF-8 or DuckDB's JSON cannot hold, which may be just what is wrong with it."""
+    return text and text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
+def _unnested(shape: Mapping[str, Any]) -> str:
+    """A JSON array of such objects, one parameter, as rows."""
+    return f"SELECT unnest(from_json(?, {sql.literal(json.dumps([shape]))}), recursive := true)"
+
+
+_BOOLEANS = "'true', 'false'"
+
+
+def _is_odd(token: str, signs: str) -> str:
+    return f"(NOT starts_with({token}, '\"') AND regexp_matches({token}, '{signs}'))"
+
+
+def _list(names: Sequence[str]) -> str:
+    return f"[{', '.join(map(sql.literal, names))}]::VARCHAR[]"
+
+
+def _list_kind(column: ColumnSchema, token: str) -> str:
+    """The condition on a list's elements; a list of JSON values is always odd."""
+    if column.type.base == "JSON":
+        return "false"
+    each = "starts_with(e, '\"')" + (" OR regexp_matches(e, '^-?[0-9][^eE]*$')" if column.type.is_number else "")
+    each += f" OR e IN ({_BOOLEANS})" if column.type.base == "BOOLEAN" else ""
+    all_good = f"list_bool_and(list_transform(from_json({token}, '[\"JSON\"]'), lambda e: {each}))"
+    return f"(starts_with({token}, '[') AND coalesce({all_good}, true))"
+
+
+def read_ndjson(names: Names, path: Path, read_line: ReadLine) -> NdjsonFile:
+    """The file, with the names that its first line has for the columns. No line is wrong yet."""
+    schema, first = names.schema, _first(path)
+    columns = {key: names.column(key) for key in first}
+    found = [c for c in columns.values() if c]
+    spelled = {c.name: key for key, c in columns.items() if c and found.count(c) == 1}
+    keys = tuple((spelled.get(c.name, c.name), names.stored_column(c)) for c in schema.columns)
+    given = tuple(cells_of(names.stored_column(c), c.name) for c in schema.columns)
+    usual = tuple(first) if set(first) <= {key for key, _ in keys} else ()
+    return NdjsonFile(path, given, keys, usual, read_line)
+
+
+def _first(path: Path) -> list[str]:
+    """The names in the first line that has any; none where that is no object."""
+    with path.open("rb") as file:
+        line = next((line for line in iter(lambda: file.readline(LONGEST_LINE), b"") if line.strip()), b"{}")
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return []
+    return list(row) if isinstance(row, dict) else []
+
+
+def _lines(path: Path) -> Iterator[pa.RecordBatch]:
+    """The lines with their numbers, in pieces; empty ones are left out and not counted. What is not UTF-8 is no JSON any more."""
+    number, rest = 0, b""
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            if len(rest) > LONGEST_LINE:
+                raise BadRequest(detail=f"A line is longer than {LONGEST_LINE >> 20} MiB.")
+            *whole, rest = (rest + piece).split(b"\n")
+            lines = [_text(line) for line in whole if line.strip()]
+            yield _batch(number, lines)
+            number += len(lines)
+    if rest.strip():
+        yield _batch(number, [_text(rest)])
+
+
+def _batch(before: int, lines: list[str]) -> pa.RecordBatch:
+    return pa.record_batch([pa.array(range(before + 1, before + 1 + len(lines)), pa.int64()), pa.array(lines, pa.string())], schema=_LINES)
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return "\x00" + line.decode(errors="replace")
