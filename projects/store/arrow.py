@@ -29,18 +29,23 @@ def _fitted(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _gathered(batches: Iterable[pa.RecordBatch], rows: int, size: int) -> Iterator[list[pa.RecordBatch]]:
-    """Batches in groups of so many rows, or so many bytes, at most; each group has one at least."""
+def _gathered(batches: Iterable[pa.RecordBatch], rows: int, size: int) -> Iterator[pa.RecordBatch]:
+    """The batches put together to larger ones, of so many rows and bytes at most where more than one went in."""
     group: list[pa.RecordBatch] = []
     have_rows = have_bytes = 0
     for batch in batches:
-        if group and (have_rows + batch.num_rows > rows or have_bytes + batch.nbytes > size):
-            yield group
+        batch_bytes = batch.get_total_buffer_size()
+        if group and (have_rows + batch.num_rows > rows or have_bytes + batch_bytes > size):
+            yield _one(group)
             group, have_rows, have_bytes = [], 0, 0
         group.append(batch)
-        have_rows, have_bytes = have_rows + batch.num_rows, have_bytes + batch.nbytes
+        have_rows, have_bytes = have_rows + batch.num_rows, have_bytes + batch_bytes
     if group:
-        yield group
+        yield _one(group)
+
+
+def _one(group: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.concat_batches(group) if len(group) > 1 else group[0]
 
 
 def stream_chunks(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[Chunk]:
@@ -50,8 +55,7 @@ def stream_chunks(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Itera
 
 def _messages(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[tuple[int, pa.Buffer]]:
     yield 0, schema.serialize()
-    for group in _gathered(_fitted(batches, schema), STREAM_ROWS, STREAM_BYTES):
-        batch = pa.concat_batches(group) if len(group) > 1 else group[0]
+    for batch in _fitted(_gathered(batches, STREAM_ROWS, STREAM_BYTES), schema):
         yield batch.num_rows, batch.serialize()
     yield 0, pa.py_buffer(END)
 
@@ -60,10 +64,9 @@ def parquet_chunks(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iter
     """A Parquet file, a row group at a time. pyarrow writes it in less time than DuckDB's COPY, and keeps the fields' metadata."""
     written = _Written()
     with pq.ParquetWriter(written, schema, compression="snappy") as writer:
-        for group in _gathered(_fitted(batches, schema), GROUP_ROWS, GROUP_BYTES):
-            table = pa.Table.from_batches(group)
-            writer.write_table(table, row_group_size=table.num_rows)
-            yield Chunk(table.num_rows, written.taken())
+        for batch in _fitted(_gathered(batches, GROUP_ROWS, GROUP_BYTES), schema):
+            writer.write_batch(batch, row_group_size=batch.num_rows)
+            yield Chunk(batch.num_rows, written.taken())
     yield Chunk(0, written.taken())
 
 

@@ -8,7 +8,7 @@ import duckdb
 
 Batch = Any  # a pyarrow.RecordBatch; pyarrow takes 40 MiB, so only what needs it imports it
 
-ROWS = 1024  # rows of a batch; more make it hardly faster, and wide rows would take too much memory
+ROWS = 2048  # rows of a batch: DuckDB works on as many at once; more are little faster, and wide rows would take too much memory
 
 # A result that fails midway fails as an OSError of pyarrow's, whose text begins with DuckDB's own name for it.
 _FAILURES: dict[str, type[duckdb.Error]] = {
