@@ -128,8 +128,11 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _format(connection: duckdb.DuckDBPyConnection) -> int:
-    exists = connection.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = 'meta'", [BOOKS]).fetchall()
-    return int(get(connection, "format") or 0) if exists else 0
+    """Found by reading: to ask the catalogue whether there are books makes DuckDB write out all of its own views first, 8 ms."""
+    try:
+        return int(get(connection, "format") or 0)
+    except duckdb.CatalogException:
+        return 0
 
 
 def get(cursor: duckdb.DuckDBPyConnection, key: str) -> str | None:

@@ -70,7 +70,7 @@ class Server:
                 if requests.get(f"{self.url}/monitoring/ready", timeout=5).status_code == 200:
                     self._sign_in()
                     return self
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 pass
             time.sleep(0.1)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
