@@ -26,8 +26,8 @@ def of_works(columns: Columns, works: Iterable[Done]) -> str:
 
 
 def _row(columns: Columns, done: Done) -> list[str]:
-    if done.work.refused:
-        return [done.work.name, f"not offered ({done.work.refused})", *[""] * (len(columns) - 1)]
+    if done.why_not:
+        return [done.work.name, done.why_not, *[""] * (len(columns) - 1)]
     return [done.work.name, *(cell(done) for cell in columns.values())]
 
 

@@ -6,6 +6,7 @@ It prints Markdown, and on the error output how far it is. Each figure is the me
 import argparse
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,21 +25,24 @@ SECTIONS = {
 }
 
 
-def measured(sides: Sides, work: Work) -> Done:
-    started = time.perf_counter()
-    done = measure(work, sides.size.rounds)
-    print(f"{work.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    return done
+def measured(sides: Sides, works: Iterable[Work]) -> Iterator[Done]:
+    for work in works:
+        started = time.perf_counter()
+        done = measure(work, sides.size.rounds)
+        print(f"{work.name}: {done.why_not or f'{time.perf_counter() - started:.0f} s'}", file=sys.stderr)
+        yield done
 
 
-def sections(sides: Sides, only: str) -> str:
-    """Each kind of work with a table of its own."""
-    text = ""
+def sections(sides: Sides, only: str) -> tuple[str, bool]:
+    """Each kind of work with a table of its own, and whether none failed."""
+    text, every = "", []
     for title, (works, columns) in SECTIONS.items():
-        done = [measured(sides, work) for work in works(sides) if only in work.name]
+        done = list(measured(sides, [work for work in works(sides) if only in work.name]))
         text += f"### {title}\n\n{report.of_works(columns, done)}\n" if done else ""
+        every += done
     starts = [(name, *cells) for name, cells in sides.starts.items() if only in name]
-    return text + (f"### Start\n\n{report.table(('work', 'ours', 'raw', 'what it is'), starts)}\n" if starts else "")
+    text += f"### Start\n\n{report.table(('work', 'ours', 'raw', 'what it is'), starts)}\n" if starts else ""
+    return text, not any(done.why_not.startswith("failed") for done in every)
 
 
 def options(about: str) -> argparse.Namespace:
@@ -62,10 +66,11 @@ def main() -> None:
     started = time.perf_counter()
     with running(size) as sides:
         sides.fill()
-        text = sections(sides, asked.only)
+        text, is_whole = sections(sides, asked.only)
     print(f"{datetime.now(UTC):%-d %B %Y}; {report.machine()}.")
     print(f"{size.rows:,} flights, {size.projects:,} projects; {size.rounds} rounds of {size.seconds:g} s or one transfer;", end=" ")
     print(f"{(time.perf_counter() - started) / 60:.1f} minutes in all.\n\n{text}", end="")
+    sys.exit(0 if is_whole else 1)
 
 
 if __name__ == "__main__":

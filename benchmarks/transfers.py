@@ -15,33 +15,38 @@ def works(sides: Sides) -> list[Work]:
 
 def _load(sides: Sides, kind: str) -> Work:
     """Into a table that was dropped and made again before; that is not measured."""
-    file, rows = sides.flights.file(kind), sides.flights.rows_of(kind)
+
+    def ready() -> int:
+        sides.flights.file(kind)
+        return sides.refuses("POST", f"/ops/{LOADED}", Content_Type=KINDS[kind])
 
     def ours() -> Outcome:
         sides.renew(LOADED)
-        return _whole(sides.load(LOADED, file, kind), rows)
+        return _whole(sides.load(LOADED, sides.flights.file(kind), kind), sides.flights.rows_of(kind))
 
     def raw() -> Outcome:
         sides.raw.renew(LOADED)
-        return _whole(sides.raw.load(LOADED, file, kind), rows)
+        return _whole(sides.raw.load(LOADED, sides.flights.file(kind), kind), sides.flights.rows_of(kind))
 
-    refused = sides.refuses("POST", f"/ops/{LOADED}", Content_Type=KINDS[kind])
-    name = f"load JSON array, {rows:,} rows" if kind == "JSON" else f"load {kind}"
-    return Work(name, ours, raw, aim=_aim(LOADS[kind]), refused=refused)
+    return Work(f"load {kind}{' array' * (kind == 'JSON')}", ours, raw, aim=_aim(LOADS[kind]), ready=ready)
 
 
 def _export(sides: Sides, kind: str) -> Work:
     """The rows of one export are counted before; those that are measured are thrown away."""
     rows, file = sides.size.rows, sides.folder / "export"
-    refused = sides.refuses("GET", "/ops/flights?limit=1", Accept=KINDS[kind])
-    if not refused:
-        _whole(Outcome(sides.raw.count(sides.fetched("flights", kind), kind), 1.0), rows)
+
+    def ready() -> int:
+        refused = sides.refuses("GET", "/ops/flights?limit=1", Accept=KINDS[kind])
+        if not refused:
+            _whole(Outcome(sides.raw.count(sides.fetched("flights", kind), kind), 1.0), rows)
+        return refused
+
     return Work(
         f"export {kind}",
         lambda: sides.export("flights", kind, rows),
         lambda: _whole(sides.raw.export("flights", file, kind), rows),
         aim=_aim(EXPORTS[kind]),
-        refused=refused,
+        ready=ready,
     )
 
 

@@ -31,7 +31,7 @@ def places(sides: Sides, work: Work) -> list[tuple[str, str, str, str]]:
 def sections(sides: Sides, only: str) -> Iterator[str]:
     for works, _ in run.SECTIONS.values():
         for work in works(sides):
-            if only in work.name and not work.refused:
+            if only in work.name and not (work.ready and work.ready()):
                 print(work.name, file=sys.stderr)
                 rows = places(sides, work)
                 yield f"### {work.name}\n\n{report.table(('ms a call', 'thread', 'place', 'inside'), rows)}"

@@ -28,21 +28,25 @@ class Aim:
 
 @dataclass(frozen=True)
 class Work:
-    """What each side does in a round; `refused` is the status with which the server says that it does not know the format, else 0."""
+    """What each side does in a round. `ready` comes before the first; it gives the server's status where it lacks a format, else 0."""
 
     name: str
     ours: Do
     raw: Do
     bare: Do | None = None
     aim: Aim | None = None
-    refused: int = 0
+    ready: Callable[[], int] | None = None
 
 
 @dataclass
 class Done:
-    """What was measured of a work: an outcome of each side for each round, and every figure a median of the rounds' own."""
+    """What was measured of a work: an outcome of each side for each round, and every figure a median of the rounds' own.
+
+    Where `why_not` says something, nothing was.
+    """
 
     work: Work
+    why_not: str = ""
     sides: dict[str, list[Outcome]] = field(default_factory=dict)
 
     def median(self, side: str, figure: Callable[[Outcome], float]) -> float:
@@ -61,8 +65,14 @@ class Done:
 def measure(work: Work, rounds: int) -> Done:
     """In each round ours, raw and bare, one after the other, so that what slows the machine for a while slows all of them."""
     done = Done(work)
-    for _ in range(0 if work.refused else rounds):
-        for side in ("ours", "raw", "bare"):
-            if do := getattr(work, side):
-                done.sides.setdefault(side, []).append(do())
+    try:
+        if status := work.ready() if work.ready else 0:
+            done.why_not = f"not offered ({status})"
+            return done
+        for _ in range(rounds):
+            for side in ("ours", "raw", "bare"):
+                if do := getattr(work, side):
+                    done.sides.setdefault(side, []).append(do())
+    except RuntimeError as error:  # The other works are measured all the same.
+        done.why_not = f"failed: {' '.join(str(error).replace('|', '/').split())[:200]}"
     return done

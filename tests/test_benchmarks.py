@@ -59,17 +59,22 @@ def test_an_export_counts_only_when_all_of_it_came() -> None:
             callers.download(port, start)
 
 
-def test_a_missed_aim_is_said_and_so_is_a_format_that_is_not_offered() -> None:
+def test_a_missed_aim_is_said_and_so_is_what_could_not_be_measured() -> None:
     rates = iter([70, 100, 90, 100, 10, 100])  # ours and raw, three rounds
 
     def side() -> Outcome:
         return Outcome(next(rates), 1.0, [0.001], peak=200)
 
+    def broken() -> Outcome:
+        raise Refused(503, "later")
+
     slow = measure(Work("load CSV", side, side, aim=Aim("raw", 0.8)), 3)
-    later = measure(Work("load Arrow", side, side, refused=415), 3)
-    text = report.of_works(report.TRANSFERS, [slow, later])
-    assert "| load CSV   | 70                | 100         | 0.70       | 0.8 of raw: missed |" in text
-    assert "| load Arrow | not offered (415) |" in text
+    unknown = measure(Work("load Arrow", side, side, ready=lambda: 415), 3)
+    failed = measure(Work("load JSON", broken, side), 3)
+    text = report.of_works(report.TRANSFERS, [slow, unknown, failed])
+    assert [cell.strip() for cell in text.splitlines()[2].split("|")[1:6]] == ["load CSV", "70", "100", "0.70", "0.8 of raw: missed"]
+    assert "| load Arrow | not offered (415) " in text
+    assert "| load JSON  | failed: (503, 'later')" in text
 
 
 @pytest.mark.long
