@@ -13,6 +13,8 @@ NDJSON = "application/x-ndjson"
 PARQUET = "application/vnd.apache.parquet"
 ARROW = "application/vnd.apache.arrow.stream"
 
+JSON_SCHEMA, JSON_LD = "application/schema+json", "application/ld+json"  # of a table's schema
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

@@ -31,6 +31,7 @@ from projects.aliases import Names
 from projects.bodies import JSON
 from projects.column_documents import Json
 from projects.errors import BadRequest, StoreHeld
+from projects.formats import JSON_LD, JSON_SCHEMA
 from projects.row_views import Reach, check_scope
 from projects.shared_documents import PARTS, SECURITY
 from projects.store.books import LiveTable
@@ -170,9 +171,6 @@ def _answer(request: HttpRequest, body: bytes, kind: str) -> HttpResponse:
     etag = f'"{sha256(body).hexdigest()[:32]}"'
     answer = HttpResponse(body, content_type=kind, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
     return get_conditional_response(request, etag=etag, response=answer) or answer
-
-
-JSON_SCHEMA, JSON_LD = "application/schema+json", "application/ld+json"
 
 
 class TableJsonSchema(APIView):

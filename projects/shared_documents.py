@@ -7,7 +7,7 @@ from projects.bodies import JSON
 from projects.column_documents import Json
 from projects.conditions import OPERATORS, TEXT_OPERATORS
 from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT
-from projects.formats import FORMATS
+from projects.formats import FORMATS, JSON_LD, JSON_SCHEMA, NDJSON
 
 SECURITY: list[Json] = [{"bearerAuth": []}, {"cookieAuth": []}]
 
@@ -20,6 +20,7 @@ _STATUSES = {
     401: "no token, or one that is not accepted",
     403: "no right to this",
     404: "there is no such table or row",
+    410: "what came after `since` is kept no longer; read the rows anew",
     406: "no format that Accept names",
     409: "the key or another unique value is taken, more rows are meant than `max_affected` allows, or the rows have no such shape as "
     "Schema-Version asks for",
@@ -36,6 +37,7 @@ _EVERYWHERE = (401, 403, 429, 503)
 _PROBLEMS = {
     "Problem": (404,),
     "ListProblem": (400, 404, 406),
+    "ChangesProblem": (400, 404, 406, 410),
     "LoadProblem": (400, 404, 409, 413, 415, 422, 423),
     "ManyProblem": (400, 404, 409, 422, 423),
     "RowProblem": (400, 404, 409, 412, 415, 422, 423),
@@ -107,6 +109,23 @@ _SCHEMAS: Json = {
     ),
 }
 
+_SCHEMAS["Change"] = _object(
+    {
+        "seq": _COUNT,
+        "at": _TEXT | {"format": "date-time"},
+        "actor": {"type": ["string", "null"]},
+        "op": _TEXT | {"description": "create, update, delete, load (one entry for all of its rows) or schema."},
+        "key": {"type": ["string", "null"], "description": "The row's, as in its address."},
+        "before": {"description": "The row as it was."},
+        "after": {"description": "The row as it is since."},
+        "schema_version": {"type": ["integer", "null"]},
+        "rows": {"type": ["integer", "null"], "description": "How many, of a load."},
+        "job": {"type": ["string", "null"]},
+    },
+    optional=("actor", "key", "before", "after", "schema_version", "rows", "job"),
+    description="One change of a table's rows, or of its schema.",
+)
+
 _RESPONSES: Json = {
     "NotModified": {"description": "You have it already: it is what If-None-Match names."},
     **{name: _problem(*statuses, *_EVERYWHERE) for name, statuses in _PROBLEMS.items()},
@@ -129,8 +148,22 @@ _RESPONSES: Json = {
         "content": in_every_format(ROWS),
     },
     "JsonSchema": {
-        "description": "JSON Schema 2020-12 of a row as it is answered.",
-        "content": {"application/schema+json": {"schema": {"type": "object"}}},
+        "description": "JSON Schema 2020-12 of a row as it is answered; by Accept, its names as a JSON-LD context.",
+        "content": {kind: {"schema": {"type": "object"}} for kind in (JSON_SCHEMA, JSON_LD)},
+    },
+    "Changes": {
+        "description": "What changed, oldest first. `X-Last-Seq` is the `since` to go on from, and so is the `next` of Link.",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("Link", "X-Last-Seq", "Deprecation")},
+        "content": {
+            JSON: {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Change"}}},
+            NDJSON: {},
+            "text/event-stream": {"schema": _TEXT},
+        },
+    },
+    "Accepted": {
+        "description": "It is left as a job, which Location leads to.",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("Location", "Preference-Applied")},
+        "content": {JSON: {"schema": {"type": "object"}}},
     },
 }
 
@@ -189,6 +222,22 @@ _PARAMETERS: Json = {
     "Fields": _query("fields", "Only these columns, with commas between them; the rows have no others then.", _WORDS),
     "Format": _query("format", "Goes before Accept.", {"type": "string", "enum": list(FORMATS)}),
     "PreferCount": _header("Prefer", "`count=exact` gives X-Total-Count.", _TEXT),
+    "PreferExport": _header(
+        "Prefer",
+        "`count=exact` gives X-Total-Count. `respond-async`, with a format that is not JSON, leaves a job: 202, and its file is at "
+        "`/ops/jobs/{id}/file` once it is done.",
+        _TEXT,
+    ),
+    "Since": _query(
+        "since", "What came after this `seq`; from the first change that is kept where it is left out.", _COUNT | {"maximum": 2**62}
+    ),
+    "ChangesFormat": _query(
+        "format",
+        "Goes before Accept. `Accept: text/event-stream` (or `format=events`) goes on for five minutes, an event a change; come again "
+        "with Last-Event-ID.",
+        {"type": "string", "enum": ["json", "ndjson"]},
+    ),
+    "LastEventId": _header("Last-Event-ID", "Of an event stream: the `id` of the last event that you have. Goes before `since`.", _TEXT),
     "SchemaVersion": _header(
         "Schema-Version",
         "The number of a version of the table's schema, in whose names, types and order of columns the rows are read and "
@@ -226,6 +275,7 @@ _HEADERS: Json = {
         "schema": _TEXT,
     },
     "Idempotency-Replayed": {"description": "`true` where this is the first answer again.", "schema": _TEXT},
+    "X-Last-Seq": {"description": "The `seq` of the last change that is told, or that there is.", "schema": _COUNT},
     "Preference-Applied": {"schema": _TEXT},
     "Deprecation": {
         "description": "Only where the request used an old name of the table or of a column: since when it is old, as `@` and Unix "

@@ -10,7 +10,7 @@ from projects.table_documents import needed, needing
 from schema_registry.schema import ColumnSchema, TableSchema
 
 CHOICE = ("Conditions", "Filter", "Search")  # which rows
-READING = ("Format", "PreferCount", "IfNoneMatch", "SchemaVersion")  # how they are answered
+READING = ("Format", "IfNoneMatch", "SchemaVersion")  # how they are answered
 _KEY = "In a text, `~` `,` `/` are written `~7E` `~2C` `~2F`, and an empty text `~`."
 
 
@@ -37,12 +37,19 @@ def paths_alike(schema: TableSchema | None = None, name: str = "table") -> Json:
     """The paths that are the same for every table, for one table alone or with its name as a parameter."""
     address = f"/ops/{quote(schema.name)}" if schema else "/ops/{table}"
     tag, parameters = (schema.name, []) if schema else ("rows", _shared("Table"))
-    groups = [*parameters, *_shared("GroupBy", "Aggregates", "Having", *CHOICE, "Sort", "Limit", "Cursor", "Offset", *READING)]
+    groups = [
+        *parameters,
+        *_shared("GroupBy", "Aggregates", "Having", *CHOICE, "Sort", "Limit", "Cursor", "Offset", "PreferCount", *READING),
+    ]
     found = {"200": ref("responses", "Groups"), "304": ref("responses", "NotModified")}
-    described = {"200": ref("responses", "JsonSchema")}
+    told, described = {"200": ref("responses", "Changes")}, {"200": ref("responses", "JsonSchema")}
+    changes = [*parameters, *_shared("Since", "Limit", "ChangesFormat", "LastEventId")]
     return {
         f"{address}/aggregate": {
             "get": _operation(f"{name}.aggregate", tag, "Groups of rows, and what is told of each", "ListProblem", found, parameters=groups)
+        },
+        f"{address}/changes": {
+            "get": _operation(f"{name}.changes", tag, "What changed, oldest first", "ChangesProblem", told, parameters=changes)
         },
         f"{address}/schema": {
             "get": _operation(f"{name}.schema", tag, "The JSON Schema of a row", "Problem", described, parameters=parameters)
@@ -84,9 +91,9 @@ class _Table:
     def listing(self) -> Json:
         headers = _headers("Link", "ETag", "X-Total-Count", "Preference-Applied", "Deprecation")
         rows = {"description": "The rows.", "headers": headers, "content": in_every_format(_array(self.row))}
-        page = _shared("Sort", "Limit", "Cursor", "Offset", "Fields", *READING)
+        page = _shared("Sort", "Limit", "Cursor", "Offset", "Fields", "PreferExport", *READING)
         parameters = _conditions(self.table) + self.choice + page
-        answers = {"200": rows, "304": ref("responses", "NotModified")}
+        answers = {"200": rows, "202": ref("responses", "Accepted"), "304": ref("responses", "NotModified")}
         return self._operation("list", "List rows", "ListProblem", answers, parameters=parameters)
 
     def create(self) -> Json:

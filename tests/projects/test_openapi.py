@@ -299,9 +299,15 @@ def test_an_unchanged_document_is_not_sent_again(viewer_client, projects):
 def test_one_table_is_described_alone_and_in_the_words_of_the_whole(viewer_client, projects):
     whole, one = document(viewer_client), document(viewer_client, "?table=PROJECTS")
     validate_schema(one)
-    assert set(one["paths"]) == {"/ops/projects", "/ops/projects/{key}", "/ops/projects/aggregate", "/ops/projects/schema"}
+    assert set(one["paths"]) == {
+        "/ops/projects",
+        "/ops/projects/{key}",
+        "/ops/projects/aggregate",
+        "/ops/projects/changes",
+        "/ops/projects/schema",
+    }
     described = {name for name in one["components"]["schemas"] if not name.startswith("In_")}
-    assert described == {"Projects", "ProjectsNew", "ProjectsPatch", "Problem", "Loaded"}
+    assert described == {"Projects", "ProjectsNew", "ProjectsPatch", "Problem", "Loaded", "Change"}
     assert {"In_INTEGER", "In_DECIMAL_20_2"} <= set(one["components"]["schemas"])
     assert all(one["paths"][path] == whole["paths"][path] for path in ("/ops/projects", "/ops/projects/{key}"))
 
