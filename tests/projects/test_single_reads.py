@@ -37,7 +37,7 @@ def test_a_row_reads_by_its_key_as_it_does_in_a_list(store: Store, editor_client
     columns = [*drawn_columns, *edge_columns, {"name": "the_decimal", "type": "DECIMAL(20,10)"}]
     schema = make_table("kinds", [{"name": "kind_id", "type": "INTEGER", "required": True}, *columns])
     rng = random.Random(7)
-    bodies = [rows.read_json(text.encode()) | {"kind_id": n} for n, text in enumerate(drawn.rows(rng, schema, 40))]
+    bodies = [rows.read_json(text.encode()) | {"kind_id": n} for n, text in enumerate(drawn.rows(rng, schema, 16))]
     bodies += [edge | {"kind_id": -n} for n, edge in enumerate(EDGES, 1)]
     written = {body["kind_id"]: rows.create(store, "kinds", body, actor="test").row for body in bodies}
     lines = editor_client.get("/ops/kinds?format=ndjson").getvalue().decode().strip("\n").split("\n")
