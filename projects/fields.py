@@ -41,7 +41,8 @@ class Rule:
     """One thing that must hold of a cell: `sql` gives a condition over the SQL of a cell, `holds` is the same in Python.
 
     A `cast` rule is one that the cast to the column's type enforces itself, so a load need not ask it beforehand. `value` gives
-    the same condition over the SQL of a value of the column's type, or of one that converts to it exactly, where there is one.
+    the same condition over the SQL of a value of the column's type, or of one that converts to it exactly, where there is one; of null
+    it is null.
     """
 
     code: str
@@ -134,19 +135,20 @@ def _range(column: ColumnSchema) -> list[Rule]:
     match kind.base:
         case "DATE" | "TIMESTAMP" | "TIMESTAMPTZ":
             detail, zone = "is no day of the calendar", " AT TIME ZONE 'UTC'" if kind.base == "TIMESTAMPTZ" else ""
-            return [Rule("range", detail, lambda c: _in_calendar(value(c)), fits, value=lambda v: _in_calendar(f"({v}{zone})"))]
+            sql = f"coalesce({_in_calendar('{0}')}, false)"
+            return [Rule("range", detail, lambda c: sql.format(value(c)), fits, value=lambda v: _in_calendar(f"({v}{zone})"))]
         case "FLOAT" | "DOUBLE":
-            return [Rule("range", "is too large", lambda c: _is_finite(value(c)), fits, value=_is_finite)]
+            return [Rule("range", "is too large", lambda c: f"coalesce({_is_finite(value(c))}, false)", fits, value=_is_finite)]
     inside = partial(_between, *INTEGER_BOUNDS[kind.base]) if kind.is_integer else None
     return [Rule("range", _size(kind), lambda c: f"{value(c)} IS NOT NULL", fits, cast=True, value=inside)]
 
 
 def _in_calendar(value: str) -> str:
-    return f"coalesce(year({value}) BETWEEN 1 AND 9999, false)"
+    return f"(isfinite({value}) AND year({value}) BETWEEN 1 AND 9999)"
 
 
 def _is_finite(value: str) -> str:
-    return f"coalesce(isfinite({value}), false)"
+    return f"isfinite({value})"
 
 
 def _between(low: int, high: int, value: str) -> str:
@@ -219,10 +221,10 @@ def _bound(column: ColumnSchema, bound: str, sign: str, word: str) -> Rule:
     single, limit = _single(column), _comparable(column.type, bound)
 
     def kept(value: str) -> str:
-        return f"coalesce({value} {sign} {value_of(single, literal(bound))}, false)"
+        return f"({value} {sign} {value_of(single, literal(bound))})"
 
     def sql(cell: str) -> str:
-        return kept(tried_value_of(single, cell))
+        return f"coalesce({kept(tried_value_of(single, cell))}, false)"
 
     def holds(cell: str) -> bool:
         value = _comparable(column.type, cell)
@@ -237,10 +239,10 @@ def _enum(column: ColumnSchema) -> Rule:
     listed = ", ".join(value_of(single, literal(cell)) for cell in allowed) or "NULL"
 
     def kept(value: str) -> str:
-        return f"coalesce({value} IN ({listed}), false)"
+        return f"({value} IN ({listed}))"
 
     def sql(cell: str) -> str:
-        return kept(tried_value_of(single, cell))
+        return f"coalesce({kept(tried_value_of(single, cell))}, false)"
 
     detail = f"is not one of {', '.join(allowed)}"
     if column.type.is_number:
@@ -369,8 +371,8 @@ def _of_each(elements: str, kept: str) -> str:
     return f"coalesce(list_count({elements}) = len({elements}) AND {each}, false)"
 
 
-def quick_form(column: ColumnSchema, cell: str, value: str) -> str:
-    """The condition that a cell of this value has its type's form: mostly it is as DuckDB writes the value, which is told sooner."""
+def quick_fault(column: ColumnSchema, cell: str, value: str) -> str:
+    """The condition that a cell of this value has not its type's form: mostly it is as DuckDB writes the value, which is told sooner."""
     form = rules_of(column)[0].sql(cell)
     is_same = column.type.is_integer or column.type.base in ("DECIMAL", "DATE", "UUID")
-    return f"(({value})::VARCHAR = {cell} OR {form})" if is_same else form
+    return f"(({value})::VARCHAR <> {cell} AND NOT {form})" if is_same else f"NOT {form}"

@@ -127,12 +127,13 @@ def straight_insert(load: Load, relation: str) -> str:
     given = load.source.given
     made = {g.column.name: sql.quote("=" + g.column.name) for g in given}
     below = ", ".join(f"{g.value} AS {made[g.column.name]}" for g in given)
-    kept = [f"({sql.quote(g.column.name)} IS NULL OR {check})" for g in given for check in g.quick_checks(made[g.column.name])]
-    kept += [load.source.guard] if load.source.guard else []
+    # One by one with OR: DuckDB looks no further at a row of which one is true, and null is as good as false.
+    faults = [fault for g in given for fault in g.quick_faults(made[g.column.name])]
+    faults += [f"NOT {load.source.guard}"] if load.source.guard else []
     values = {g.column.name: _present(g, made[g.column.name], sparse=load.source.sparse) for g in given}
-    if kept:
+    if faults:
         first = given[0].column.name
-        values[first] = f"CASE WHEN {' AND '.join(kept)} THEN {values[first]} ELSE error('a rule is broken') END"
+        values[first] = f"CASE WHEN {' OR '.join(faults)} THEN error('a rule is broken') ELSE {values[first]} END"
     return sql.insert_values(load.table.schema, values, f"(SELECT *, {below} FROM {relation})")
 
 

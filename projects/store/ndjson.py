@@ -5,7 +5,7 @@ JSON can say (1e3 for a thousand, an old name of a column) costs more, so that i
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ Cells = Mapping[str, str | None]
 Faults = Sequence[tuple[str, str | None, str, str]]  # column, value, code, reason
 ReadLine = Callable[[str], tuple[Cells, Faults]]  # the cells of what the line gives, by stored name, and what is wrong with it
 
+_KEYS = "json_keys(line)"
 _PIECE = 4 << 20  # bytes of lines that are read at a time
 _ODD = 2000  # odd lines that are read at a time
 _LINES = pa.schema([("__row", pa.int64()), ("line", pa.string())])
@@ -31,12 +32,17 @@ _LINES = pa.schema([("__row", pa.int64()), ("line", pa.string())])
 
 @dataclass(frozen=True, slots=True)
 class NdjsonFile:
-    """A file of JSON lines; `keys` has the column for each name that the lines may use without being odd."""
+    """A file of JSON lines; `keys` has the column for each name that the lines may use without being odd.
+
+    `first` are the names of the first line, if all are known, and `strings` those whose value is a string there: in a straight load the
+    numbers and truths of all lines have to be written as they are in the first.
+    """
 
     path: Path
     given: tuple[Given, ...]
     keys: tuple[tuple[str, ColumnSchema], ...]
     first: tuple[str, ...]
+    strings: frozenset[str]
     read_line: ReadLine
     sparse: bool = True
 
@@ -47,7 +53,7 @@ class NdjsonFile:
     def opened(self, cursor: duckdb.DuckDBPyConnection) -> AbstractContextManager[str]:
         path = sql.literal(str(self.path))
         source = f"(SELECT json AS line FROM read_ndjson_objects({path}, maximum_object_size = {LONGEST_LINE}))"
-        return nullcontext(f"(SELECT * FROM {self._relation(source)})")
+        return nullcontext(self._relation(source, self.strings))
 
     def stage(self, cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(REJECTS)
@@ -62,42 +68,62 @@ class NdjsonFile:
         cursor.execute(f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {plain}")
         self._stage_odd(cursor)
 
-    def _relation(self, source: str) -> str:
+    def _relation(self, source: str, strings: Collection[str] | None = None) -> str:
         """Lines as rows of cells, each with what it lacks, and whether it is plain; a decimal in the shape keeps every digit of all."""
         shape = {key: "JSON" for key, _ in self.keys} | {"=exact": "DECIMAL(1,0)"}
-        parts = f"(SELECT *, json_keys(line) AS __keys, from_json(line, {sql.literal(json.dumps(shape))}) AS __o FROM {source})"
+        parts = f"(SELECT *, from_json(line, {sql.literal(json.dumps(shape))}) AS __o FROM {source})"
         tokens = ", ".join(f"__o.{sql.quote(key)} AS {sql.quote('.' + c.name)}" for key, c in self.keys)
-        cells = ", ".join(f"{self._cell(c)} AS {sql.quote(c.name)}" for _, c in self.keys)
+        is_any = {key: strings is None or key in strings for key, _ in self.keys}
+        cells = ", ".join(f"{self._cell(c, is_any=is_any[key])} AS {sql.quote(c.name)}" for key, c in self.keys)
         kinds = " AND ".join([self._is_known(), *(kind for _, c in self.keys if (kind := self._kind(c)))])
         taken = f"(SELECT *, {tokens} FROM {parts})"
         return f"(SELECT *, {cells}, {self._lacks()} AS {ABSENT}, coalesce({kinds}, false) AS __plain FROM {taken})"
 
     def _is_known(self) -> str:
-        """The condition that a line is an object whose keys are known and stand once; mostly it has those of the first."""
+        """The condition that a line is an object whose keys are known and stand once; of most that is told by their length."""
         known = _list([key for key, _ in self.keys])
-        one_by_one = f"(json_type(line) = 'OBJECT' AND list_has_all({known}, __keys) AND len(list_distinct(__keys)) = len(__keys))"
-        return f"(__keys = {_list(self.first)} OR {one_by_one})" if self.first else one_by_one
+        each = f"list_has_all({known}, {_KEYS}) AND len(list_distinct({_KEYS})) = len({_KEYS})"
+        one_by_one = f"(json_type(line) = 'OBJECT' AND {each})"
+        # The keys are asked for here, where few lines come, and not once for all.
+        usual = f"CASE WHEN {_KEYS} = {_list(self.first)} THEN true ELSE {one_by_one} END" if self.first else one_by_one
+        return f"CASE WHEN {self._is_compact()} THEN true ELSE {usual} END"
+
+    def _is_compact(self) -> str:
+        """The condition that a line has nothing but the known keys and their values: then it is just as long as these are.
+
+        A value's text is never longer than it was in the line. A null may be a key that is not there, so it has to be seen; inside of
+        an object, or a list of them, it might be another's.
+        """
+        if any(c.type.base == "JSON" for _, c in self.keys):
+            return "false"
+        values = [(f'"{key}":', sql.quote("." + c.name)) for key, c in self.keys]
+        between = sum(len(start.encode()) for start, _ in values) + len(values) + 1
+        length = " + ".join(f"coalesce(strlen({token}), 4)" for _, token in values)
+        # CASE, because in a list of conditions DuckDB would look for every null in every line.
+        is_full = " AND ".join(f"{token} IS NOT NULL" for _, token in values)
+        seen = (f"CASE WHEN {token} IS NULL THEN contains(line, {sql.literal(start + 'null')}) ELSE true END" for start, token in values)
+        all_seen = f"CASE WHEN {is_full} THEN true ELSE {' AND '.join(seen)} END"
+        return f"CASE WHEN strlen(line) = {between} + {length} THEN {all_seen} ELSE false END"
 
     def _lacks(self) -> str:
         """What rejects call the columns that a line lacks."""
         names = ", ".join(f"{sql.literal(key)}: {sql.literal(self._called(c))}" for key, c in self.keys)
         known = _list([key for key, _ in self.keys])
-        missing = f"list_filter({known}, lambda k: NOT list_contains(__keys, k))"
-        return (
-            f"CASE WHEN len(__keys) < {len(self.keys)} THEN list_transform({missing}, lambda k: map_extract_value(MAP {{{names}}}, k)) END"
-        )
+        missing = f"list_filter({known}, lambda k: NOT list_contains({_KEYS}, k))"
+        called = f"list_transform({missing}, lambda k: map_extract_value(MAP {{{names}}}, k))"
+        return f"CASE WHEN len({_KEYS}) < {len(self.keys)} THEN {called} END"
 
     def _called(self, column: ColumnSchema) -> str:
         return next(g.called for g in self.given if g.column.name == column.name)
 
-    def _cell(self, column: ColumnSchema) -> str:
-        """The cell of a value's JSON text: what a string says, or any other value as it is written."""
+    def _cell(self, column: ColumnSchema, *, is_any: bool) -> str:
+        """The cell of a value's JSON text: what a string says, or any other value as it is written; of numbers `is_any` takes both."""
         token = sql.quote("." + column.name)
         if column.multivalued or column.type.base == "JSON":
             return token
         string = f"CASE WHEN contains({token}, '\\') THEN {token}->>'$' ELSE substring({token}, 2, length({token}) - 2) END"
         if column.type.base == "BOOLEAN" or column.type.is_number:
-            return f"CASE WHEN starts_with({token}, '\"') THEN {string} ELSE {token}::VARCHAR END"
+            return f"CASE WHEN starts_with({token}, '\"') THEN {string} ELSE {token}::VARCHAR END" if is_any else f"{token}::VARCHAR"
         return string
 
     def _kind(self, column: ColumnSchema) -> str:
@@ -177,25 +203,26 @@ def _list_kind(column: ColumnSchema, token: str) -> str:
 
 def read_ndjson(names: Names, path: Path, read_line: ReadLine) -> NdjsonFile:
     """The file, with the names that its first line has for the columns. No line is wrong yet."""
-    schema, first = names.schema, _first(path)
+    schema, row = names.schema, _first(path)
+    first = list(row)
     columns = {key: names.column(key) for key in first}
     found = [c for c in columns.values() if c]
     spelled = {c.name: key for key, c in columns.items() if c and found.count(c) == 1}
     keys = tuple((spelled.get(c.name, c.name), names.stored_column(c)) for c in schema.columns)
     given = tuple(cells_of(names.stored_column(c), c.name) for c in schema.columns)
     usual = tuple(first) if set(first) <= {key for key, _ in keys} else ()
-    return NdjsonFile(path, given, keys, usual, read_line)
+    return NdjsonFile(path, given, keys, usual, frozenset(k for k, value in row.items() if isinstance(value, str)), read_line)
 
 
-def _first(path: Path) -> list[str]:
-    """The names in the first line that has any; none where that is no object."""
+def _first(path: Path) -> dict[str, Any]:
+    """The first line that is not empty; no names and values where that is no object."""
     with path.open("rb") as file:
         line = next((line for line in iter(lambda: file.readline(LONGEST_LINE), b"") if line.strip()), b"{}")
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
-        return []
-    return list(row) if isinstance(row, dict) else []
+        return {}
+    return row if isinstance(row, dict) else {}
 
 
 def _lines(path: Path) -> Iterator[pa.RecordBatch]:
