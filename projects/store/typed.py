@@ -103,12 +103,11 @@ _DAMAGED = ("parquet", "thrift", "snappy", "zstd", "decompress", "gzip", "brotli
 def _is_unreadable(error: duckdb.Error, *, is_arrow: bool) -> str:
     """Why a file cannot be read at all, or nothing: bad rows, keys and an interrupt are for others to tell."""
     text = str(error).casefold()
+    if not isinstance(error, _OF_FILES):  # A conversion's text may quote a cell, whatever that says.
+        return ""
     if is_arrow and any(sign in text for sign in ("arrow", "python exception")):
         return "The body is not an Arrow stream that can be read: it is cut off, damaged, or has a type that is not known here."
-    is_kind = isinstance(
-        error, duckdb.InvalidInputException | duckdb.IOException | duckdb.SerializationException | duckdb.NotImplementedException
-    )
-    if not is_arrow and is_kind and any(sign in text for sign in _DAMAGED):
+    if not is_arrow and any(sign in text for sign in _DAMAGED):
         return "The body is not a Parquet file, or it is cut off, damaged or encrypted."
     return ""
 

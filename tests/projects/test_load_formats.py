@@ -193,6 +193,7 @@ def test_typed_files_never_round_and_say_what_does_not_fit(store: Store, editor_
 
     assert sent(n=pa.array([1.0, 2.5])) == (422, [(2, "n", "type")])
     assert sent(n=pa.array([1.0, None])) == (200, [])
+    assert sent(n=pa.array(["an arrow", "parquet"])) == (422, [(1, "n", "type"), (2, "n", "type")])
     assert sent(n=pa.array([1, 40_000])) == (422, [(2, "n", "range")])
     assert sent(d=pa.array([Decimal("1.0050"), Decimal("1.5000")], pa.decimal128(10, 4))) == (422, [(1, "d", "type")])
     assert sent(d=pa.array([1.25, 1.5])) == (200, [])
