@@ -1,7 +1,7 @@
 """Five million rows in and out while small requests go on: `python benchmarks/large.py > table.md`, in some minutes.
 
 It prints, for each phase, the most memory that the serving process had resident and what the other requests waited: point reads, pages
-and creates, twenty a second. The server is started again before the exports, so that what the loads left in memory is not counted there.
+and creates, twenty a second. The server is started again before each export, so that what was left in memory is not counted there.
 """
 
 import argparse
@@ -82,8 +82,6 @@ def phases(sides: Sides) -> Iterator[tuple[str, ...]]:
     yield measured(sides, "nothing else", lambda: time.sleep(sides.size.seconds)).cells()
     for kind in LOADS:
         yield _load(sides, kind)
-    sides.server.stop()
-    sides.server.start()
     for kind in EXPORTS:
         yield _export(sides, kind)
 
@@ -98,6 +96,9 @@ def _load(sides: Sides, kind: str) -> tuple[str, ...]:
 
 
 def _export(sides: Sides, kind: str) -> tuple[str, ...]:
+    """From a server that has just started."""
+    sides.server.stop()
+    sides.server.start()
     if refused := sides.refuses("GET", f"/ops/{LOADED}?limit=1", Accept=KINDS[kind]):
         return _not_offered(f"export {kind}", refused)
     return measured(sides, f"export {kind}", lambda: sides.export(LOADED, kind, sides.size.rows)).cells()
