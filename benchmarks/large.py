@@ -96,9 +96,12 @@ def _load(sides: Sides, kind: str) -> tuple[str, ...]:
 
 
 def _export(sides: Sides, kind: str) -> tuple[str, ...]:
-    """From a server that has just started."""
+    """From a server that has just started, and has done each of the small requests once."""
     sides.server.stop()
     sides.server.start()
+    for path in ("projects", f"projects/{sides.keys[0]}"):
+        sides.ask("GET", f"/ops/{path}")
+    sides.ask("POST", "/ops/projects", json.dumps(CELLS).encode(), Content_Type="application/json")
     if refused := sides.refuses("GET", f"/ops/{LOADED}?limit=1", Accept=KINDS[kind]):
         return _not_offered(f"export {kind}", refused)
     return measured(sides, f"export {kind}", lambda: sides.export(LOADED, kind, sides.size.rows)).cells()
