@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from projects import aggregates, row_sets
+from projects import aggregates, loads, row_sets
 from projects.bodies import JSON
 from projects.column_documents import Json
 from projects.conditions import OPERATORS, TEXT_OPERATORS
 from projects.filters import DEFAULT_LIMIT, LARGEST_LIMIT
+from projects.store import bulk
 from projects.formats import FORMATS, JSON_LD, JSON_SCHEMA, NDJSON
 
 SECURITY: list[Json] = [{"bearerAuth": []}, {"cookieAuth": []}]
@@ -25,8 +26,8 @@ _STATUSES = {
     409: "the key or another unique value is taken, more rows are meant than `max_affected` allows, or the rows have no such shape as "
     "Schema-Version asks for",
     412: "the row is not as If-Match or If-None-Match wants it",
-    413: "too large",
-    415: "a content type that is not taken",
+    413: "too large; what is sent as a file, such as application/x-ndjson, may be",
+    415: "a content type that is not taken, or a Content-Encoding that is not gzip",
     422: "a value breaks the schema, and `errors` or `rejects` names each",
     423: "the table is read-only",
     429: "too many requests",
@@ -58,6 +59,14 @@ def _problem(*statuses: int) -> Json:
     return {"description": description, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 
+# Many rows as a file; the body may come with `Content-Encoding: gzip`.
+FILES: Json = {
+    form.kind: {"schema": {"type": "string"} | ({"format": "binary"} if form.name in ("parquet", "arrow") else {})}
+    for form in FORMATS.values()
+    if form.name != "json"
+}
+
+
 def in_every_format(rows: Json) -> Json:
     """The rows as JSON, described; the other formats have the same rows."""
     return {form.kind: {"schema": rows} if form.kind == JSON else {} for form in FORMATS.values()}
@@ -84,6 +93,7 @@ _REJECT = _object(
     },
     optional=("code",),
 )
+_FILE: Json = _TEXT | {"format": "uri-reference", "description": "Where all of them are, as CSV, for seven days."}
 _REJECTS: Json = {"type": "array", "items": _REJECT, "description": "The first 100."}
 
 _SCHEMAS: Json = {
@@ -98,13 +108,15 @@ _SCHEMAS: Json = {
             "request_id": _TEXT | {"description": "What the log knows the request by."},
             "errors": {"type": "array", "items": _FAULT},
             "rejects": _REJECTS,
+            "rejects_file": _FILE,
             "changes": {"type": "array", "items": {"type": "object"}, "description": "What only a plan can do."},
         },
-        optional=("rejects", "changes"),
+        optional=("rejects", "rejects_file", "changes"),
         description="Why a request was not done (RFC 9457).",
     ),
     "Loaded": _object(
-        {"inserted": _COUNT, "updated": _COUNT, "ignored": _COUNT, "rejected": _COUNT, "rejects": _REJECTS},
+        {"inserted": _COUNT, "updated": _COUNT, "ignored": _COUNT, "rejected": _COUNT, "rejects": _REJECTS, "rejects_file": _FILE},
+        optional=("rejects_file",),
         description="What a load did, in rows.",
     ),
 }
@@ -263,7 +275,23 @@ _PARAMETERS: Json = {
     ),
     "DryRunOnRows": _query("dry_run", "Only count the rows; change nothing.", {"type": "boolean"}),
     "Null": _query("null", "A text that means null in a CSV file, such as NA, besides the empty field.", {"type": "array", "items": _TEXT}),
-    "DryRun": _query("dry_run", "Check the rows of an array or a file and change nothing.", {"type": "boolean"}),
+    "DryRun": _query("dry_run", "Check the rows of an array or a file and change nothing; always 200.", {"type": "boolean"}),
+    "OnConflict": _query(
+        "on_conflict",
+        "What becomes of a row whose key is taken: an `error`, the usual; it is left out with `ignore`; with `update` the row that is there "
+        "gets the columns that are sent. A key twice in one file is a reject under each.",
+        {"type": "string", "enum": list(bulk.ON_CONFLICT)},
+    ),
+    "OnError": _query(
+        "on_error",
+        "`abort`, the usual: one bad row, and nothing is loaded. `skip`: the good rows are loaded, and the others told as rejects.",
+        {"type": "string", "enum": list(loads.ON_ERROR)},
+    ),
+    "PreferAsync": _header(
+        "Prefer",
+        "`respond-async`, for an array or a file: the load is left as a job (202), and what it rejects is at `/ops/jobs/{id}/rejects`.",
+        _TEXT,
+    ),
 }
 
 _HEADERS: Json = {

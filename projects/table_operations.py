@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from projects.column_documents import Json, address_form, ref
 from projects.filters import RESERVED
-from projects.shared_documents import in_every_format
+from projects.shared_documents import FILES, in_every_format
 from projects.table_documents import needed, needing
 from schema_registry.schema import ColumnSchema, TableSchema
 
@@ -97,9 +97,9 @@ class _Table:
         return self._operation("list", "List rows", "ListProblem", answers, parameters=parameters)
 
     def create(self) -> Json:
-        body = _body({**_json({"oneOf": [self.new, _array(self.new)]}), "text/csv": {"schema": {"type": "string"}}})
-        parameters = _shared("Null", "DryRun", "IdempotencyKey", "SchemaVersion")
-        answers = {"201": self.one, "200": ref("responses", "Loaded")}
+        body = _body(_json({"oneOf": [self.new, _array(self.new)]}) | FILES)
+        parameters = _shared("OnConflict", "OnError", "Null", "DryRun", "PreferAsync", "IdempotencyKey", "SchemaVersion")
+        answers = {"201": self.one, "200": ref("responses", "Loaded"), "202": ref("responses", "Accepted")}
         return self._operation("create", "Create a row, or load many", "LoadProblem", answers, parameters=parameters, requestBody=body)
 
     def patch_many(self) -> Json:
