@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from rest_framework.exceptions import NotAcceptable
 
-from projects.bodies import CSV, JSON
+from projects.bodies import ARROW, CSV, JSON, NDJSON, PARQUET
 from projects.errors import BadRequest
-
-NDJSON = "application/x-ndjson"
-PARQUET = "application/vnd.apache.parquet"
-ARROW = "application/vnd.apache.arrow.stream"
 
 JSON_SCHEMA, JSON_LD = "application/schema+json", "application/ld+json"  # of a table's schema
 

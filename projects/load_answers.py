@@ -30,7 +30,7 @@ def read_options(request: HttpRequest) -> Options:
     return Options(
         on_conflict=_one_of(request, "on_conflict", ON_CONFLICT),
         skips=_one_of(request, "on_error", loads.ON_ERROR) == "skip",
-        nulls=tuple(request.GET.getlist("null")),
+        nulls=loads.read_nulls(request.GET.getlist("null")),
         dry_run=_one_of(request, "dry_run", ("false", "true")) == "true",
     )
 

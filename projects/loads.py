@@ -123,7 +123,7 @@ def _source(store: Store, names: Names, path: Path, options: Options) -> Source:
     whole = options.on_conflict != "update"
     match form := path.suffix.removeprefix("."):
         case "csv":
-            return read_csv(names, path, options.nulls, whole=whole)
+            return read_csv(names, path, read_nulls(options.nulls), whole=whole)
         case "parquet":
             return read_parquet(store, names, path, whole=whole)
         case "arrow":
@@ -131,6 +131,14 @@ def _source(store: Store, names: Names, path: Path, options: Options) -> Source:
         case "ndjson":
             return read_ndjson(names, path, _reading(names, whole=whole))
     raise BadRequest(detail=f"A file's format is one of {', '.join(FORMATS)}, not {form!r}.")
+
+
+def read_nulls(texts: Iterable[str]) -> tuple[str, ...]:
+    """The texts that mean null. Raises BadRequest for one that CSV itself would read otherwise."""
+    found = tuple(texts)
+    if unfit := next((text for text in found if '"' in text or "," in text), None):
+        raise BadRequest(detail=f"null is a text such as NA, without quotes and commas, not {unfit!r}.")
+    return found
 
 
 def _reading(names: Names, *, whole: bool) -> Callable[[str], tuple[Cells, Faults]]:

@@ -108,6 +108,17 @@ def test_every_combination_of_options_does_what_it_says(things: Store, editor_cl
     assert post(editor_client, "id,name\n2,no\n").status_code == 409
 
 
+def test_a_text_for_null_that_csv_would_read_otherwise_is_refused(things: Store, editor_client: APIClient, tmp_path: Path, capsys) -> None:
+    for unfit in ('"', "a,b"):
+        answer = editor_client.post(f"/ops/things?null=NA&null={unfit}", "id,name\n", content_type="text/csv")
+        assert answer.status_code == 400
+        assert f"null is a text such as NA, without quotes and commas, not {unfit!r}." in answer.json()["detail"]
+    (tmp_path / "things.csv").write_text("id,name\n3,x\n")
+    with pytest.raises(SystemExit):
+        call_command("load_rows", "things", str(tmp_path / "things.csv"), "--null", '"')
+    assert "without quotes and commas" in capsys.readouterr().err
+
+
 def test_an_update_writes_the_files_columns_and_no_others(things: Store, editor_client: APIClient) -> None:
     def rows() -> dict[int, tuple]:
         with things.read() as cursor:
