@@ -7,6 +7,7 @@ fault. It is known by the reason that the answer gives, value by value, never by
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from itertools import count
@@ -129,6 +130,9 @@ def _speak(case: Any, columns: Json) -> None:
         "group_by": column,
         "agg": f"count,count_distinct({column})",
     }
+    for name, value in query.items():
+        if isinstance(value, str | float) and re.fullmatch(r"-?[0-9]+\.0", str(value)):
+            query[name] = str(value).removesuffix(".0")  # 7.0 is an integer to a JSON Schema, and none in an address.
     query.pop("cursor", None)
     query.update({name: said[name] for name in said if name in query})
     unknown = [name for name in query if name not in case.operation.query]

@@ -21,7 +21,7 @@ include-path-regex = "^/(admin|auth|monitoring|openapi|ops/(query|jobs|initializ
 phases.coverage.enabled = false
 
 [[operations]]
-include-operation-id-regex = "_many$"
+include-operation-id-regex = "(list|_many)$"
 phases.coverage.enabled = false
 """
 
