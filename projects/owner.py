@@ -13,7 +13,7 @@ from django.utils import timezone
 from projects import archives, audit, drift, idempotency, jobs, notices, one_table, plan_runs
 from projects.models import Job, Owner
 from projects.schedule import SyncSchedule
-from projects.store import spool
+from projects.store import checkpoints, spool
 from projects.store.connection import Store, get_store
 from schema_registry import audit as chain
 
@@ -75,6 +75,7 @@ class Duties:
             Owner.objects.update_or_create(id=1, defaults={"pid": os.getpid(), "started_at": started, "beat_at": timezone.now()})
             audit.witness(chain.head())
             self._schedule.keep()
+            checkpoints.fold(store)
         except Exception as error:  # noqa: BLE001 - the heartbeat survives anything, and tries again at the next beat
             log.warning("the store is not ready: %s", error)
 

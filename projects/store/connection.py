@@ -23,6 +23,7 @@ from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import translated
 from projects.store.locks import TableLocks
 from projects.store.prepared import Prepared
+from projects.store.rescue import replay_apart, why_unreadable
 from projects.store.rounds import Rounds
 from projects.store.sql import literal
 from projects.store.writer import Writer
@@ -144,6 +145,7 @@ class Store:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         config: dict[str, Any] = {
             "storage_compatibility_version": "v1.5.0",  # 1.5 can still read the file: a way back
+            "checkpoint_threshold": "256MiB",  # checkpoints.py comes long before it
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
@@ -156,11 +158,11 @@ class Store:
         except (duckdb.SerializationException, duckdb.IOException) as error:
             if "Could not set lock" in str(error):
                 raise
-            raise StoreDamaged(reason=_why_unreadable(self.path)) from error
+            raise StoreDamaged(reason=why_unreadable(self.path)) from error
         except duckdb.Error as error:
             if not isinstance(error, duckdb.InternalException) and "replaying WAL" not in str(error):
                 raise
-            _replay_apart(self.path)
+            replay_apart(self.path)
             return duckdb.connect(str(self.path), config=config)
 
     def _lock_down(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -358,23 +360,6 @@ def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.rollback()
     except duckdb.TransactionException:
         pass  # The failed statement had ended the transaction already.
-
-
-def _replay_apart(path: Path) -> None:
-    """Folds the log into a file that DuckDB will not open with it: attached to an empty instance, it replays.
-
-    While it opens a file DuckDB does not know its own extensions yet, so a log that speaks of JSON, or calls a function, fails there.
-    """
-    with duckdb.connect(":memory:") as rescuer:
-        rescuer.execute(f"ATTACH {literal(str(path))} AS rescued")
-        rescuer.execute("CHECKPOINT rescued")
-        rescuer.execute("DETACH rescued")
-
-
-def _why_unreadable(path: Path) -> str:
-    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
-        return "the file or its folder may not be written by this user"
-    return "it is no DuckDB file, it is damaged, or a newer DuckDB wrote it; restore a backup or use that version"
 
 
 _store: Store | None = None

@@ -17,8 +17,9 @@ from projects.aliases import Names
 from projects.errors import DuplicateKey, RowNotFound, StoreClosed, StoreDamaged, StoreTooNew
 from projects.filters import Listing
 from projects.store import books, lists, rows
-from projects.store.connection import Store, _replay_apart, get_store, reset_store
+from projects.store.connection import Store, get_store, reset_store
 from projects.store.locks import FairLock
+from projects.store.rescue import replay_apart
 from schema_registry.sources.native import parse_document
 from tests.projects.altering import alter
 from tests.projects.conftest import WIND_FARM, make_table, sample
@@ -256,7 +257,7 @@ def test_the_log_of_a_killed_process_is_replayed_apart(own_store: Path, tmp_path
     subprocess.run([sys.executable, "-c", script, str(path)], check=False)
     log = path.with_name("killed.db.wal")
     assert log.stat().st_size > 0
-    _replay_apart(path)
+    replay_apart(path)
     assert not log.exists() or log.stat().st_size == 0
     with duckdb.connect(str(path)) as connection:
         assert connection.execute("SELECT count(*) FROM t").fetchall() == [(1000,)]
