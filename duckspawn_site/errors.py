@@ -66,6 +66,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     registry.DocumentRefused: Answer(422, "document-refused", "The schema document makes no table"),
     # It does not fit what is there now.
     projects.DuplicateKey: Answer(409, "duplicate-key", "The key is taken"),
+    projects.RowReferenced: Answer(409, "referenced", "Other rows refer to it"),
     projects.DuplicateKeys: Answer(409, "duplicate-keys", "Keys are repeated"),
     projects.TooManyAffected: Answer(409, "too-many-affected", "More rows than allowed"),
     projects.KeyUnderWay: Answer(409, "key-under-way", "The first request is under way", retry_after=5),

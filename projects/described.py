@@ -82,6 +82,7 @@ def detail(store: Store, table: LiveTable) -> dict[str, Any]:
             for c in table.schema.columns
             if c.references
         ],
+        "enforce_references": bool(record and record.enforce_references),
     }
 
 

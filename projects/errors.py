@@ -66,6 +66,10 @@ class DuplicateKey(ProjectsError):
     """The table {table} already has a row whose {columns} is {values}."""
 
 
+class RowReferenced(ProjectsError):
+    """Rows of {other} refer by {by} to {table}.{column}, to a value that this would take away; change or delete those rows first."""
+
+
 class DuplicateKeys(ProjectsError):
     """{rejected} rows repeat a key, in the file or in the table {table}; nothing was loaded."""
 

@@ -10,7 +10,7 @@ from projects import audit, rejects, versions
 from projects.aliases import Names
 from projects.errors import BadRequest, DuplicateKeys, RowsRefused
 from projects.fields import json_text
-from projects.rows import check_writable, read_json, read_row
+from projects.rows import check_writable, enforced, read_json, read_row
 from projects.store import books, bulk, spool
 from projects.store.books import Kept, LiveTable
 from projects.store.bulk import Load, Loaded, Options
@@ -93,7 +93,7 @@ def load_file(
             names = versions.names(live, table, version, writes=True)
             source = _source(store, names, path, options)
             also = _keeping(keep, names) if keep else None
-            done = bulk.run(Load(store, live, source, options, actor, refused, where, job, also))
+            done = bulk.run(Load(store, live, source, options, actor, refused, where, job, also, enforced(store)))
         done = replace(done, used=names.used)
     except (RowsRefused, DuplicateKeys) as refusal:
         if job is None:

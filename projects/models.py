@@ -11,18 +11,26 @@ from django.db.models import Q
 
 
 @lru_cache(maxsize=1)
-def _read_only_names(second: int) -> frozenset[str]:
-    return frozenset(name.casefold() for name in ManagedTable.objects.filter(read_only=True).values_list("name", flat=True))
+def _decided(second: int) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of the tables that are read-only, and of those that enforce their references."""
+    records = ManagedTable.objects.filter(Q(read_only=True) | Q(enforce_references=True))
+    found = list(records.values_list("name", "read_only", "enforce_references"))
+    return frozenset(name.casefold() for name, so, _ in found if so), frozenset(name.casefold() for name, _, so in found if so)
 
 
-def forget_read_only() -> None:
+def forget_decided() -> None:
     """Asks the database anew next time."""
-    _read_only_names.cache_clear()
+    _decided.cache_clear()
 
 
 def is_read_only(name: str) -> bool:
     """Whether a person made the table's rows read-only; what another process changed is known within a second."""
-    return name.casefold() in _read_only_names(int(time.monotonic()))
+    return name.casefold() in _decided(int(time.monotonic()))[0]
+
+
+def enforcing() -> frozenset[str]:
+    """The names without case of the tables whose references people had enforced, known as soon."""
+    return _decided(int(time.monotonic()))[1]
 
 
 class Compatibility(models.TextChoices):
@@ -45,6 +53,9 @@ class ManagedTable(models.Model):
     snapshot = models.ForeignKey("schema_registry.Snapshot", null=True, on_delete=models.PROTECT, related_name="+")
     pinned = models.BooleanField(default=False, help_text="A sync leaves a pinned table at its version.")
     read_only = models.BooleanField(default=False, help_text="Rows of a read-only table cannot be written.")
+    enforce_references = models.BooleanField(
+        default=False, help_text="Rows written here must refer to what is there, and that cannot go while they do."
+    )
     policy = models.JSONField(default=dict, blank=True, help_text="What becomes of a class of changes here: apply, wait or refuse.")
     compatibility = models.CharField(
         max_length=20, choices=Compatibility, default=Compatibility.NONE, help_text="What a new schema must keep to be applied here."
@@ -68,7 +79,7 @@ class ManagedTable(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
-        forget_read_only()
+        forget_decided()
 
 
 class Plan(models.Model):

@@ -90,7 +90,9 @@ def read_document(table: str, document_id: str, document: Any) -> TableSchema:
 
 
 def decide(store: Store, name: str, decided: Mapping[str, Any], *, actor: str) -> None:
-    """What a person decides about a table: `pinned`, `read_only`, `policy`, `compatibility`. Raises TableNotFound, BadRequest.
+    """What a person decides about a table: `pinned`, `read_only`, `enforce_references`, `policy`, `compatibility`.
+
+    Raises TableNotFound, BadRequest.
 
     A plan that was approved under another policy or pin has to be approved again.
     """
@@ -109,7 +111,7 @@ def decide(store: Store, name: str, decided: Mapping[str, Any], *, actor: str) -
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise BadRequest(detail="pinned and read_only are true or false.")
+        raise BadRequest(detail="pinned, read_only and enforce_references are true or false.")
     return value
 
 
@@ -119,7 +121,13 @@ def _mode(value: Any) -> str:
     return str(value)
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {"pinned": _flag, "read_only": _flag, "policy": read_policy, "compatibility": _mode}
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "pinned": _flag,
+    "read_only": _flag,
+    "enforce_references": _flag,
+    "policy": read_policy,
+    "compatibility": _mode,
+}
 
 
 def reconcile(store: Store) -> list[str]:

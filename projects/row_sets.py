@@ -9,7 +9,7 @@ from projects.aliases import Names, Used
 from projects.conditions import AllOf, AnyOf, Condition, Filter, Not, Refused
 from projects.errors import BadRequest
 from projects.filters import Reader, read_address, whole
-from projects.rows import check_writable, patch_cells, stamped
+from projects.rows import check_writable, enforced, patch_cells, stamped
 from projects.store import row_sets
 from projects.store.books import LiveTable
 from projects.store.connection import Store
@@ -37,7 +37,7 @@ def change(store: Store, table: str, pairs: Pairs, body: Any, *, actor: str, ver
     """
 
     def done(live: LiveTable) -> Done:
-        names, chosen, dry_run = _chosen(live, table, pairs, actor=actor, version=version)
+        names, chosen, dry_run = _chosen(store, live, table, pairs, actor=actor, version=version)
         cells = names.stored_cells(patch_cells(store, names, body))
         if not cells:
             return Done(0, names.used)
@@ -53,7 +53,7 @@ def delete(store: Store, table: str, pairs: Pairs, *, actor: str, version: int |
     """Deletes every row that the address chooses. Raises as `change`."""
 
     def done(live: LiveTable) -> Done:
-        names, chosen, dry_run = _chosen(live, table, pairs, actor=actor, version=version)
+        names, chosen, dry_run = _chosen(store, live, table, pairs, actor=actor, version=version)
         if dry_run:
             return Done(row_sets.count(store, chosen), names.used)
         return _recorded("rows.delete", chosen, Done(row_sets.delete(store, chosen), names.used))
@@ -67,7 +67,7 @@ def _recorded(action: str, chosen: Chosen, done: Done) -> Done:
     return done
 
 
-def _chosen(live: LiveTable, table: str, pairs: Pairs, *, actor: str, version: int | None) -> tuple[Names, Chosen, bool]:
+def _chosen(store: Store, live: LiveTable, table: str, pairs: Pairs, *, actor: str, version: int | None) -> tuple[Names, Chosen, bool]:
     """What the address calls things, the rows that it chooses, and whether they are only counted."""
     check_writable(live.name)
     names = versions.names(live, table, version, reads=True, writes=True)
@@ -78,7 +78,7 @@ def _chosen(live: LiveTable, table: str, pairs: Pairs, *, actor: str, version: i
         detail = f"Say which rows are meant, as a list does; {key}__isnull=false means every row."
         raise BadRequest(detail=detail)
     most = given.get("max_affected", USUAL_MOST)
-    return names, Chosen(live, _stored(names, filter_), actor, most), given.get("dry_run", False)
+    return names, Chosen(live, _stored(names, filter_), actor, most, enforced(store)), given.get("dry_run", False)
 
 
 def _truth(text: str) -> bool:

@@ -11,11 +11,12 @@ from projects import versions
 from projects.aliases import Names, Used
 from projects.errors import BadRequest, DuplicateKey, RowRefused, TableReadOnly
 from projects.fields import NotACell, Rule, cell_of, condition, faults, pattern_rule, same_value
-from projects.models import is_read_only
+from projects.models import enforcing, is_read_only
 from projects.preconditions import Preconditions
 from projects.store import rows
 from projects.store.books import Entry, Kept, LiveTable
 from projects.store.connection import Store
+from projects.store.references import Enforced
 from projects.store.retries import steadily
 from schema_registry.errors import Problem
 from schema_registry.schema import ColumnSchema, TableSchema
@@ -70,7 +71,7 @@ def create(
     def made(live: LiveTable, names: Names) -> rows.Create:
         cells = names.stored_cells(new_cells(store, names, body), is_new=True)
         kept = None if keep is None else lambda entry: keep(_written(names, entry))
-        return rows.Create(live.schema, cells, actor, live.version, kept)
+        return rows.Create(live.schema, cells, actor, live.version, kept, enforced(store))
 
     return _write(store, table, made, version)
 
@@ -91,7 +92,7 @@ def replace(
         kept = {c.name for c in live.schema.columns if c.generated in ("uuid", "created") and cells.get(c.name) is None}
         changed = {name: cell for name, cell in stamped(live.schema, cells).items() if name not in kept}
         fresh, check = names.stored_cells(whole, is_new=True), _check_of(names, key_text, wanted)
-        return rows.Change(live.schema, changed, actor, live.version, key, "replace", fresh=fresh, check=check)
+        return rows.Change(live.schema, changed, actor, live.version, key, "replace", fresh=fresh, check=check, enforced=enforced(store))
 
     try:
         return _write(store, table, made, version)
@@ -108,7 +109,9 @@ def patch(
         key = read_key(names.schema, key_text)
         cells = names.stored_cells(patch_cells(store, names, body, key))
         check = _check_of(names, key_text, wanted)
-        return rows.Change(live.schema, stamped(live.schema, cells), actor, live.version, key, "patch", check=check)
+        return rows.Change(
+            live.schema, stamped(live.schema, cells), actor, live.version, key, "patch", check=check, enforced=enforced(store)
+        )
 
     return _write(store, table, made, version)
 
@@ -120,7 +123,8 @@ def delete(
 
     def made(live: LiveTable, names: Names) -> rows.Delete:
         key = read_key(names.schema, key_text)
-        return rows.Delete(live.schema, actor, live.version, key, check=_check_of(names, key_text, wanted))
+        check = _check_of(names, key_text, wanted)
+        return rows.Delete(live.schema, actor, live.version, key, check=check, enforced=enforced(store))
 
     return _write(store, table, made, version, shows=wanted is not None)
 
@@ -151,6 +155,12 @@ def check_writable(table: str) -> None:
     """Raises TableReadOnly where a person made the table so."""
     if is_read_only(table):
         raise TableReadOnly(table=table)
+
+
+def enforced(store: Store) -> Enforced | None:
+    """What checks the references, where any table enforces its own."""
+    tables = enforcing()
+    return Enforced(store, tables) if tables else None
 
 
 def read_key(schema: TableSchema, text: str) -> rows.Key:

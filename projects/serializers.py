@@ -136,6 +136,7 @@ class TableDetail(TableSummary):
     fingerprint = serializers.CharField()
     notes = serializers.ListField(child=serializers.CharField())
     references = ReferenceSerializer(many=True)
+    enforce_references = serializers.BooleanField(help_text="Whether rows that are written have to keep them.")
 
 
 class TableRequest(serializers.Serializer):
@@ -151,6 +152,9 @@ class PolicySerializer(serializers.Serializer):
 class TableDecisions(serializers.Serializer):
     pinned = serializers.BooleanField(required=False)
     read_only = serializers.BooleanField(required=False)  # type: ignore[assignment]
+    enforce_references = serializers.BooleanField(
+        required=False, help_text="A row written from now on must refer to what is there, and that cannot go while it does."
+    )
     policy = PolicySerializer(required=False, help_text="By class of change: apply, wait or refuse.")
     compatibility = serializers.ChoiceField(Compatibility.choices, required=False)
 

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from duckspawn_site.auth import authentication
 from duckspawn_site.auth.models import Token
 from monitoring import checks
-from projects.models import forget_read_only
+from projects.models import forget_decided
 from projects.store.connection import reset_store
 
 PASSWORD = "a long enough pass phrase"
@@ -47,7 +47,7 @@ def own_store(settings, tmp_path: Path) -> Iterator[Path]:
     settings.ARCHIVE_DIR = tmp_path / "archive"
     yield tmp_path
     reset_store()
-    forget_read_only()
+    forget_decided()
     authentication.forget_all()
     checks.forget_all()
 

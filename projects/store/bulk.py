@@ -5,7 +5,7 @@ already are to be left alone or updated, is the file staged with its row numbers
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from projects.store import books, sql, staging, updates
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.connection import Store, Transaction
 from projects.store.errors import DuplicateSeen, fitting
+from projects.store.references import Enforced, Reference
 from projects.store.sources import ROW, Given, Source, absent
 
 # What a file can be to blame for; an interrupt or a full disk is no fault of its rows.
@@ -72,6 +73,12 @@ class Load:
     rejects_file: str
     job: str | None = None
     also: Callable[[Transaction, "Loaded"], None] | None = None
+    enforced: Enforced | None = None
+
+    @property
+    def references(self) -> list[Reference]:
+        """Those that the rows have to keep."""
+        return self.enforced.own(self.table.schema) if self.enforced else []
 
 
 def run(load: Load) -> Loaded:
@@ -81,7 +88,8 @@ def run(load: Load) -> Loaded:
     """
     with _cursor(load) as cursor, fitting(load.table.name):
         try:
-            done = _straight(load, cursor) if load.options.on_conflict == "error" else None
+            is_plain = load.options.on_conflict == "error" and not any(r.is_own for r in load.references)
+            done = _straight(load, cursor) if is_plain else None
             done = done or _staged(load, cursor)
         except _DryRun as dry:
             return dry.loaded
@@ -131,10 +139,17 @@ def straight_insert(load: Load, relation: str) -> str:
     faults = [fault for g in given for fault in g.quick_faults(made[g.column.name])]
     faults += [f"NOT {load.source.guard}"] if load.source.guard else []
     values = {g.column.name: _present(g, made[g.column.name], sparse=load.source.sparse) for g in given}
+    faults += [_unheld(reference, values) for reference in load.references]
     if faults:
         first = given[0].column.name
         values[first] = f"CASE WHEN {' OR '.join(faults)} THEN error('a rule is broken') ELSE {values[first]} END"
     return sql.insert_values(load.table.schema, values, f"(SELECT *, {below} FROM {relation})")
+
+
+def _unheld(reference: Reference, values: Mapping[str, str]) -> str:
+    """The condition that a new row's reference does not hold."""
+    value = values.get(reference.column.name) or sql.default_of(reference.column)
+    return f"(({value}) IS NOT NULL AND NOT {reference.has(value)})"
 
 
 def _present(given: Given, value: str, *, sparse: bool) -> str:
@@ -183,6 +198,7 @@ def _written(load: Load, transaction: Transaction) -> Loaded:
     """Writes the good rows. Raises RowsRefused, DuplicateKeys where there are others and they are not to be left out."""
     cursor, schema, on_conflict = transaction.cursor, load.table.schema, load.options.on_conflict
     staging.meet(cursor, load.source, schema, on_conflict)
+    staging.refer(cursor, load.source, load.references)
     found = staging.report(cursor, load.rejects)
     if found.rejected and not load.options.skips:
         error = DuplicateKeys if found.only_duplicates else RowsRefused

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import duckdb
+
 from projects.conditions import Filter
 from projects.errors import SchemaMoved, TooManyAffected
 from projects.store import sql
@@ -11,6 +13,7 @@ from projects.store.conditions import holds
 from projects.store.connection import Store, Transaction
 from projects.store.errors import MISFITS, DuplicateSeen
 from projects.store.lists import execute
+from projects.store.references import Enforced
 from projects.store.rows import Cells, reader
 from projects.store.writer import as_told
 
@@ -25,6 +28,7 @@ class Chosen:
     filter: Filter
     actor: str
     most: int
+    enforced: Enforced | None = None
 
     @property
     def table(self) -> str:
@@ -41,8 +45,8 @@ def change(store: Store, chosen: Chosen, cells: Cells, times: Cells) -> int:
     sets = ", ".join(f"{name} = {value}" for name, value in {**given, **_values(chosen, times)}.items())
     schema = chosen.live.schema
     same = " AND ".join(f"t.{sql.quote(c.name)} = m.k{place}" for place, c in enumerate(schema.key_columns))
-    changed = f"(SELECT key, before, {sql.row_json(schema.columns, 't.')} AS after FROM {_MET} m JOIN {chosen.table} t ON {same})"
-    return _done(store, chosen, condition, f"UPDATE {chosen.table} SET {sets} WHERE {condition}", ("patch", changed))
+    changed = f"(SELECT m.key, m.before, {sql.row_json(schema.columns, 't.')} AS after FROM {_MET} m JOIN {chosen.table} t ON {same})"
+    return _done(store, chosen, condition, f"UPDATE {chosen.table} SET {sets} WHERE {condition}", ("patch", changed), cells=cells)
 
 
 def delete(store: Store, chosen: Chosen) -> int:
@@ -56,7 +60,16 @@ def count(store: Store, chosen: Chosen, cells: Cells | None = None) -> int:
     """How many rows `change` with these cells, or else `delete`, would touch. Raises BadRequest, SchemaMoved."""
     condition = holds(chosen.filter) if cells is None else _differs(chosen, _values(chosen, cells))
     with reader(store, chosen.live.schema) as cursor:
-        return int(execute(cursor, f"SELECT count(*) FROM {chosen.table} WHERE {condition}").fetchall()[0][0])
+        met = int(execute(cursor, f"SELECT count(*) FROM {chosen.table} WHERE {condition}").fetchall()[0][0])
+        if met:
+            _check_kept(cursor, chosen, condition, cells)
+        return met
+
+
+def _check_kept(cursor: duckdb.DuckDBPyConnection, chosen: Chosen, condition: str, cells: Cells | None) -> None:
+    """Raises what the enforced references have against it."""
+    if chosen.enforced and (refusal := chosen.enforced.of_change(cursor, chosen.live.schema, condition, cells)):
+        raise refusal
 
 
 def _values(chosen: Chosen, cells: Cells) -> Mapping[str, str]:
@@ -71,7 +84,7 @@ def _differs(chosen: Chosen, given: Mapping[str, str]) -> str:
     return f"({holds(chosen.filter)}) AND ({' OR '.join(f'{name} IS DISTINCT FROM {value}' for name, value in given.items())})"
 
 
-def _done(store: Store, chosen: Chosen, condition: str, statement: str, entries: tuple[str, str]) -> int:
+def _done(store: Store, chosen: Chosen, condition: str, statement: str, entries: tuple[str, str], *, cells: Cells | None = None) -> int:
     """Runs the statement on the writer's thread; `entries` are the op, and the relation that has each row as it was and is."""
     name = chosen.live.name
 
@@ -80,6 +93,7 @@ def _done(store: Store, chosen: Chosen, condition: str, statement: str, entries:
             raise SchemaMoved(table=name)
         met = _meet(transaction, chosen, condition)
         if met:
+            _check_kept(transaction.cursor, chosen, condition, cells)
             op, source = entries
             transaction.execute(statement)
             version = chosen.live.version

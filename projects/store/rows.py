@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import duckdb
@@ -16,6 +16,9 @@ from projects.store.connection import Store, Transaction
 from projects.store.errors import fitting
 from projects.store.row_text import Unprintable, row_text
 from schema_registry.schema import ColumnSchema, TableSchema
+
+if TYPE_CHECKING:  # It checks what is written here.
+    from projects.store.references import Enforced
 
 Key = tuple[str, ...]  # a row's key as cells, in the order of the key's columns
 Cells = Mapping[str, str | None]  # a row by column name
@@ -64,13 +67,24 @@ class Create:
     actor: str
     version: int
     keep: Callable[[Entry], books.Kept] | None = None
+    enforced: "Enforced | None" = None
 
     @property
     def batch(self) -> object:
-        return ("create", id(self.schema))
+        return ("create", id(self.schema), self.enforced is None)
 
     def run(self, transaction: Transaction, writes: Sequence["Create"]) -> list[Entry | Exception]:
-        """One insert for all that came together; the rows come back in the order they went in."""
+        """One insert for all that came together and may be, each with its outcome in the order they came."""
+        if self.enforced is None:
+            return list(self._insert(transaction, writes))
+        refused = self.enforced.of_new(transaction.cursor, self.schema, [w.cells for w in writes])
+        made = iter(self._insert(transaction, [w for w, refusal in zip(writes, refused, strict=True) if refusal is None]))
+        return [refusal or next(made) for refusal in refused]
+
+    def _insert(self, transaction: Transaction, writes: Sequence["Create"]) -> list[Entry]:
+        """The rows come back in the order they went in."""
+        if not writes:
+            return []
         statement = sql.insert_rows(self.schema) + sql.returning(self.schema, row_text(self.schema).selected)
         names = [c.name for c in self.schema.stored_columns]
         rows = transaction.run(statement, json.dumps([[w.cells[name] for name in names] for w in writes])).fetchall()
@@ -80,7 +94,7 @@ class Create:
         ]
         if kept := [w.keep(entry) for w, entry in zip(writes, entries, strict=True) if w.keep]:
             books.put_kept(transaction.cursor, kept)
-        return list(entries)
+        return entries
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +112,7 @@ class Change:
     op: str
     fresh: Cells | None = None
     check: Check | None = None
+    enforced: "Enforced | None" = None
 
     @property
     def batch(self) -> object:
@@ -110,11 +125,13 @@ class Change:
         if self.check and (refusal := self.check(before)):
             return [refusal]
         if before is None and self.fresh is not None:
-            made = Create(self.schema, self.fresh, self.actor, self.version)
+            made = Create(self.schema, self.fresh, self.actor, self.version, enforced=self.enforced)
             return made.run(transaction, [made])
         changed = [c for c in self.schema.columns if c.name in self.cells]
         if not changed:
             return [_entry(self, self.op, self.key, before=before, after=before)]
+        if refusal := _unkept(transaction, self, self.cells):
+            return [refusal]
         statement = sql.update(self.schema, self.key, changed) + sql.returning(self.schema, row_text(self.schema).selected)
         row = transaction.execute(statement, [self.cells[c.name] for c in changed]).fetchall()[0]
         after = _printed(transaction, self.schema, row)
@@ -130,6 +147,7 @@ class Delete:
     version: int
     key: Key
     check: Check | None = None
+    enforced: "Enforced | None" = None
 
     @property
     def batch(self) -> object:
@@ -141,8 +159,17 @@ class Delete:
             return [RowNotFound(table=self.schema.name, key=key_text(self.key))]
         if self.check and (refusal := self.check(before)):
             return [refusal]
+        if refusal := _unkept(transaction, self, None):
+            return [refusal]
         transaction.execute(sql.delete(self.schema, self.key)).fetchall()
         return [_entry(self, "delete", self.key, before=before)]
+
+
+def _unkept(transaction: Transaction, write: Change | Delete, cells: Cells | None) -> Exception | None:
+    """What the enforced references have against it."""
+    if write.enforced is None:
+        return None
+    return write.enforced.of_change(transaction.cursor, write.schema, sql.key_is(write.schema, write.key), cells)
 
 
 def _entry(write: Create | Change | Delete, op: str, key: Sequence[str], *, before: str | None = None, after: str | None = None) -> Entry:

@@ -1,6 +1,6 @@
 """Staged rows: which of them break a rule, repeat a key in the file, or meet a row of the table; all of it asked in sets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from projects.store import sql
+from projects.store.references import Reference
 from projects.store.sources import REJECTED, ROW, ROWS, Given, Source, absent, needs
 from schema_registry.schema import TableSchema
 
@@ -59,6 +60,17 @@ def meet(cursor: duckdb.DuckDBPyConnection, source: Source, schema: TableSchema,
             cursor.execute(statement)
 
 
+def refer(cursor: duckdb.DuckDBPyConnection, source: Source, references: Sequence[Reference]) -> None:
+    """Finds the good rows whose reference does not hold; a table that refers to itself may refer to another good row of the file."""
+    given = {g.column.name: g for g in source.given}
+    written = [r for r in references if r.column.name in given or r.column.default is not None]
+    statements = [_dangling(reference, given, is_sparse=source.sparse) for reference in written]
+    goes_on = bool(statements)
+    while goes_on:  # A row that is refused may be what another one refers to.
+        found = sum(cursor.execute(statement).fetchall()[0][0] for statement in statements)
+        goes_on = found > 0 and any(reference.is_own for reference in written)
+
+
 def report(cursor: duckdb.DuckDBPyConnection, path: Path) -> Report:
     """What was refused; where anything was, all of it stands in a CSV file at the path."""
     rejected, others = cursor.execute(f"SELECT count(DISTINCT \"row\"), count(*) FILTER (code <> 'duplicate') FROM {REJECTED}").fetchall()[
@@ -96,6 +108,24 @@ def _broken(given: Given, *, is_sparse: bool, is_partial: bool) -> str:
 
 def _fault(code: str, reason: str) -> str:
     return f"{{'code': {sql.literal(code)}, 'reason': {sql.literal(reason)}}}"
+
+
+def _dangling(reference: Reference, given: Mapping[str, Given], *, is_sparse: bool) -> str:
+    """The statement that finds the good rows whose reference does not hold, what a new row takes by default included."""
+    column, own = reference.column, given.get(reference.column.name)
+    default = f"CASE WHEN {ROW} NOT IN (SELECT {ROW} FROM {MATCHED}) THEN {sql.default_of(column)} END"
+    value, cell, called = default, sql.literal(column.default), column.name
+    if own:
+        value = f"CASE WHEN {absent(own.called)} THEN {default} ELSE {_value(own)} END" if is_sparse else _value(own)
+        cell, called = f"coalesce({own.cell}, {cell})", own.called
+    held = reference.has("s.__value")
+    if reference.is_own and reference.target and (beside := given.get(reference.target.name)):
+        same = f"{reference.common('g.v')} = {reference.common('s.__value')}"
+        held = f"({held} OR EXISTS (SELECT 1 FROM (SELECT {_value(beside)} AS v FROM {GOOD}) g WHERE {same}))"
+    says = f"refers to {column.references}, which {'has no ' if reference.target else 'is no column of a table here'}"
+    shown = f"{sql.literal(called)}, {cell}, 'reference', {sql.literal(says)}{f' || {cell}' if reference.target else ''}"
+    rows = f"(SELECT *, {value} AS __value FROM {GOOD}) s"
+    return f"INSERT INTO {REJECTED} SELECT {ROW}, {shown} FROM {rows} WHERE s.__value IS NOT NULL AND NOT {held}"
 
 
 # Keys.

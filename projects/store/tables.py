@@ -9,6 +9,7 @@ from projects.errors import PatternRefused, SchemaMismatch, SchemaMoved
 from projects.store import books, sql
 from projects.store.books import Entry, LiveTable
 from projects.store.connection import Store, Transaction
+from projects.store.references import references_of
 from schema_registry.schema import TableSchema
 from schema_registry.types import UnknownType, parse_type
 
@@ -144,21 +145,11 @@ class Dangling:
 def dangling(store: Store, schema: TableSchema) -> list[Dangling]:
     """The references of the table that do not hold; a reference to a table or column that is not there has every row."""
     found = []
-    for column in schema.columns:
-        if column.references and not column.multivalued:
-            with store.read() as cursor:
-                statement = _dangling(store, schema, column.name, column.references)
-                rows = cursor.execute(statement).fetchall()[0][0]
-            if rows:
-                found.append(Dangling(column.name, column.references, rows))
+    for reference in references_of(store, schema):
+        value = f"s.{sql.quote(reference.column.name)}"
+        statement = f"SELECT count(*) FROM {sql.table(schema.name)} s WHERE {value} IS NOT NULL AND NOT {reference.has(value)}"
+        with store.read() as cursor:
+            rows = cursor.execute(statement).fetchall()[0][0]
+        if rows:
+            found.append(Dangling(reference.column.name, reference.column.references or "", rows))
     return found
-
-
-def _dangling(store: Store, schema: TableSchema, column: str, references: str) -> str:
-    name, _, wanted = references.rpartition(".")
-    own = f"SELECT count(*) FROM {sql.table(schema.name)} s WHERE s.{sql.quote(column)} IS NOT NULL"
-    target = store.table(name).schema.column(wanted) if store.has(name) else None
-    if target is None:
-        return own
-    other = f"SELECT 1 FROM {sql.table(name)} t WHERE t.{sql.quote(target.name)}::VARCHAR = s.{sql.quote(column)}::VARCHAR"
-    return f"{own} AND NOT EXISTS ({other})"

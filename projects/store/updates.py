@@ -29,7 +29,7 @@ def write(cursor: duckdb.DuckDBPyConnection, schema: TableSchema, source: Source
 def entries(cursor: duckdb.DuckDBPyConnection, table: LiveTable, *, actor: str, job: str | None) -> EntryRelation:
     """The feed's entries of what `write` did, one for each row that is another now."""
     schema = table.schema
-    after = f"{sql.key_text(schema, 't.')} AS key, before, {sql.row_json(schema.columns, 't.')} AS after"
+    after = f"{sql.key_text(schema, 't.')} AS key, o.before, {sql.row_json(schema.columns, 't.')} AS after"
     rows = f"{FRESH} s JOIN {sql.table(schema.name)} t ON {_same(schema)} LEFT JOIN {OLDS} o USING ({ROW})"
     changed = f"SELECT key, before, after FROM (SELECT s.{ROW}, {after} FROM {rows}) WHERE before IS DISTINCT FROM after ORDER BY {ROW}"
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE {NOTED} AS {changed}")

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from rest_framework.test import APIClient
 
-from projects.models import ManagedTable, forget_read_only
+from projects.models import ManagedTable, forget_decided
 from projects.store.connection import Store
 from schema_registry.models import AuditEntry
 from tests.projects.conftest import make_table
@@ -142,7 +142,7 @@ def test_who_may_not_write_touches_nothing(people: APIClient, viewer_client: API
     for method in ("patch", "delete"):
         assert send(viewer_client, method, "/ops/people?id=1", {"amount": 9}).status_code == 403
     ManagedTable.objects.update_or_create(name="people", defaults={"read_only": True})
-    forget_read_only()
+    forget_decided()
     for method in ("patch", "delete"):
         assert send(people, method, "/ops/people?id=1", {"amount": 9}).status_code == 423
 
