@@ -39,6 +39,8 @@ DEEDS = {
     ("pinned", False): "table.unpin",
     ("read_only", True): "table.read_only",
     ("read_only", False): "table.writable",
+    ("enforce_references", True): "table.enforce",
+    ("enforce_references", False): "table.unenforce",
 }
 SHOWN_INPUTS = {"names", "table", "nulls", "dry_run"}  # What else a job was given may be a secret: its name is enough.
 
@@ -106,7 +108,7 @@ class ManagedTableAdmin(ReadOnlyAdmin):
     search_help_text = "Searches the tables' names."
     fieldsets = [
         (None, {"fields": [("name", "state"), "description", ("source", "version"), ("rows", "size"), "changed"]}),
-        ("What people decided", {"fields": [("pinned", "read_only")]}),
+        ("What people decided", {"fields": [("pinned", "read_only", "enforce_references")]}),
     ]
     readonly_fields = ["name", "state", "description", "source", "version", "rows", "size", "changed"]
     change_form_outer_before_template = "projects/table_notices.html"

@@ -45,8 +45,8 @@ def load_upload(
 ) -> Loaded:
     """An upload in a format, by way of the spool, in a version's shape where one is given.
 
-    Raises what `keeping` raises once the upload is read; RowsRefused, DuplicateKeys, HeadRefused, TableNotFound, TableReadOnly,
-    TableAltered, DiskFull, and as `versions.names`.
+    Raises what `keeping` raises once the upload is read; RowsRefused, DuplicateKeys, RowReferenced, HeadRefused, TableNotFound,
+    TableReadOnly, TableAltered, DiskFull, and as `versions.names`.
     """
     check(store, table, version)
     with spool.spooled(store, pieces, f".{form}") as path:

@@ -6,7 +6,7 @@ already are to be left alone or updated, is the file staged with its row numbers
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,9 @@ class Load:
 
 
 def run(load: Load) -> Loaded:
-    """Loads the file in one transaction. Raises RowsRefused or DuplicateKeys, each naming rows, or SchemaMoved; then nothing was loaded.
+    """Loads the file in one transaction.
 
+    Raises RowsRefused or DuplicateKeys, each naming rows, RowReferenced, or SchemaMoved; then nothing was loaded.
     The caller holds the table's lock shared. A load with a `job` runs on the measured cursor; its id and result are recorded with the rows.
     """
     with _cursor(load) as cursor, fitting(load.table.name):
@@ -179,6 +180,12 @@ def _ended(load: Load, transaction: Transaction, loaded: Loaded, changes: EntryR
 # By way of the temporary tables.
 
 
+def _keeping(load: Load, cursor: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+    """Runs the update; raises RowReferenced where an enforced reference to the table held before it, and would not after."""
+    columns = {g.column.name for g in load.source.given} - {c.name for c in load.table.schema.key_columns}
+    return load.enforced.keeping(cursor, load.table.schema, columns) if load.enforced else nullcontext()
+
+
 def _staged(load: Load, cursor: duckdb.DuckDBPyConnection) -> Loaded:
     """Checks all rows here, on the caller's thread; what updates rows is then written by the writer, beside whom nobody updates."""
     staging.stage(cursor, load.source, load.table.schema, load.options.on_conflict)
@@ -207,7 +214,8 @@ def _written(load: Load, transaction: Transaction) -> Loaded:
     file = load.rejects_file if found.rejected else None
     loaded = Loaded(0, ignored=ignored, rejected=found.rejected, rejects=tuple(found.rejects), rejects_file=file)
     if on_conflict == "update":
-        updated, inserted = updates.write(cursor, schema, load.source)
+        with _keeping(load, cursor):
+            updated, inserted = updates.write(cursor, schema, load.source)
         changes = updates.entries(cursor, load.table, actor=load.actor, job=load.job) if updated else None
         return _ended(load, transaction, replace(loaded, inserted=inserted, updated=updated), changes)
     values = {g.column.name: _present(g, g.value, sparse=load.source.sparse) for g in load.source.given}

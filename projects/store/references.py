@@ -3,7 +3,8 @@
 Asked within the transaction that writes; of single rows and of sets of them on the writer's thread, so that none slips between.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -31,6 +32,11 @@ class Reference:
     def is_own(self) -> bool:
         """Whether a table refers to itself."""
         return self.to.casefold() == self.table.casefold()
+
+    @property
+    def value(self) -> str:
+        """The column's value of a row `u`."""
+        return f"u.{sql.quote(self.column.name)}"
 
     def common(self, value: str) -> str:
         """A value of either column as what the two are compared by: itself where the types allow, else its text."""
@@ -102,8 +108,26 @@ class Enforced:
                 and (cells is None or target.name in cells)
                 and cursor.execute(_users(reference, target, schema, chosen, cells)).fetchall()
             ):
-                return RowReferenced(table=schema.name, column=target.name, other=reference.table, by=reference.column.name)
+                return _referenced(schema, target, reference)
         return None
+
+    @contextmanager
+    def keeping(self, cursor: duckdb.DuckDBPyConnection, schema: TableSchema, columns: Collection[str]) -> Iterator[None]:
+        """Runs an update of these columns. Raises RowReferenced where a value that others refer to was there, and is no longer."""
+        found = [(reference, target) for reference in self.to(schema) if (target := reference.target) and target.name in columns]
+        for place, (reference, _) in enumerate(found):
+            held = f"SELECT DISTINCT {reference.common(reference.value)} AS v FROM {sql.table(reference.table)} u"
+            cursor.execute(f"CREATE OR REPLACE TEMP TABLE held_{place} AS {held} WHERE {reference.has(reference.value)}")
+        yield
+        for place, (reference, target) in enumerate(found):
+            lost = f"SELECT 1 FROM {sql.table(reference.table)} u JOIN temp.held_{place} h ON h.v = {reference.common(reference.value)}"
+            if cursor.execute(f"{lost} WHERE NOT {reference.has(reference.value)} LIMIT 1").fetchall():
+                raise _referenced(schema, target, reference)
+            cursor.execute(f"DROP TABLE temp.held_{place}")
+
+
+def _referenced(schema: TableSchema, target: ColumnSchema, reference: Reference) -> RowReferenced:
+    return RowReferenced(table=schema.name, column=target.name, other=reference.table, by=reference.column.name)
 
 
 def _problem(reference: Reference, cell: str | None) -> Problem:
@@ -135,7 +159,7 @@ def _dangling(cursor: duckdb.DuckDBPyConnection, reference: Reference, rows: Seq
 def _users(reference: Reference, target: ColumnSchema, schema: TableSchema, chosen: str, cells: Cells | None) -> str:
     """The statement that finds a row that refers to a value which goes with the chosen rows, or out of them."""
     table, name, going = sql.table(schema.name), sql.quote(target.name), f"({chosen})"
-    value, users, more = reference.common("u." + sql.quote(reference.column.name)), sql.table(reference.table), ""
+    value, users, more = reference.common(reference.value), sql.table(reference.table), ""
     if cells is not None:
         new = sql.value_of(target, sql.literal(cells[target.name]))
         going += f" AND {name} IS DISTINCT FROM {new}"

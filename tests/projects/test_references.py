@@ -96,6 +96,12 @@ def test_what_a_row_refers_to_stays(flights: APIClient) -> None:
         answer = send(flights, method, path, body)
         assert (path, answer.status_code, answer.json()["code"]) == (path, 409, "referenced")
         assert said in answer.json()["detail"]
+    for body, said in (("id,faa\n1,XXX\n3,YYY\n", "by origin to airports.faa"), ("id,zone\n2,E\n", "by zone to airports.zone")):
+        answer = flights.post("/ops/airports?on_conflict=update", data=body, content_type="text/csv")
+        assert (answer.status_code, said in answer.json()["detail"]) == (409, True)
+    for zones in ("EW", "WE"):  # Another row has the value then.
+        moved = f"id,zone\n2,{zones[0]}\n3,{zones[1]}\n"
+        assert flights.post("/ops/airports?on_conflict=update", data=moved, content_type="text/csv").json()["updated"] == 2
     assert send(flights, "put", "/ops/airports/1", {"faa": "JFK", "zone": "N", "note": "x"}).status_code == 200
     assert flights.delete("/ops/flights/3").status_code == 204  # Nothing but itself refers to it.
     assert flights.delete("/ops/airports/3").status_code == 204
@@ -136,7 +142,7 @@ def test_a_load_refuses_the_rows_whose_references_do_not_hold(flights: APIClient
     assert len(flights.get("/ops/flights").json()) == 7
 
 
-def test_a_load_into_a_table_that_refers_to_others_only_goes_straight_in(store: Store, steward_client: APIClient) -> None:
+def test_what_a_load_takes_by_default_has_to_hold_too(store: Store, steward_client: APIClient) -> None:
     make_table("airports", AIRPORTS, primary_key=["id"])
     make_table(
         "stands",
