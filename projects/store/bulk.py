@@ -18,7 +18,7 @@ from projects.errors import DuplicateKeys, RowsRefused, StoreBusy
 from projects.store import books, sql, staging, updates
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.connection import Store, Transaction
-from projects.store.errors import DuplicateSeen, fitting
+from projects.store.errors import MISFITS, DuplicateSeen, fitting
 from projects.store.references import Enforced, Reference
 from projects.store.sources import ROW, Given, Source, absent
 
@@ -123,11 +123,12 @@ class _DryRun(Exception):
 
 def _straight(load: Load, cursor: duckdb.DuckDBPyConnection) -> Loaded | None:
     """One statement, in which every row that breaks a rule, or lacks what is required, makes all fail; None where it did."""
+    explained = (*OF_THE_FILE, DuplicateSeen, *(MISFITS if load.references else ()))
     try:
         with load.source.opened(cursor) as relation, load.store.transaction(cursor) as transaction:
             inserted = transaction.execute(straight_insert(load, relation)).fetchall()[0][0]
             return _ended(load, transaction, Loaded(int(inserted)))
-    except (*OF_THE_FILE, DuplicateSeen):
+    except explained:
         return None
 
 

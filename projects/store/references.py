@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import duckdb
 
 from projects.aliases import Names
-from projects.errors import RowReferenced, RowRefused, TableNotFound
+from projects.errors import RowReferenced, RowRefused, TableAltered, TableNotFound
 from projects.store import sql
 from projects.store.books import LiveTable
 from projects.store.connection import Store
+from projects.store.errors import MISFITS
 from projects.store.rows import Cells
 from schema_registry.errors import Problem
 from schema_registry.schema import ColumnSchema, TableSchema
@@ -70,6 +71,15 @@ def _live(store: Store, name: str) -> LiveTable | None:
         return None
 
 
+@contextmanager
+def as_it_is(table: str) -> Iterator[None]:
+    """Asks a table that is not the one that is written; raises TableAltered where it is not as its schema says."""
+    try:
+        yield
+    except MISFITS as error:
+        raise TableAltered(table=table) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Enforced:
     """The tables, by their names without case, that enforce their references."""
@@ -103,12 +113,11 @@ class Enforced:
             return refused
         for reference in self.to(schema):
             target = reference.target
-            if (
-                target
-                and (cells is None or target.name in cells)
-                and cursor.execute(_users(reference, target, schema, chosen, cells)).fetchall()
-            ):
-                return _referenced(schema, target, reference)
+            if target and (cells is None or target.name in cells):
+                with as_it_is(reference.table):
+                    found = cursor.execute(_users(reference, target, schema, chosen, cells)).fetchall()
+                if found:
+                    return _referenced(schema, target, reference)
         return None
 
     @contextmanager
@@ -153,7 +162,8 @@ def _dangling(cursor: duckdb.DuckDBPyConnection, reference: Reference, rows: Seq
         f"WITH there AS MATERIALIZED ({there}) SELECT place FROM (VALUES {asked}) a(place, v, is_own) "
         "WHERE NOT is_own AND NOT EXISTS (SELECT 1 FROM there WHERE there.v = a.v)"
     )
-    return [place for (place,) in cursor.execute(statement).fetchall()]
+    with as_it_is(reference.to):
+        return [place for (place,) in cursor.execute(statement).fetchall()]
 
 
 def _users(reference: Reference, target: ColumnSchema, schema: TableSchema, chosen: str, cells: Cells | None) -> str:
@@ -166,7 +176,10 @@ def _users(reference: Reference, target: ColumnSchema, schema: TableSchema, chos
         more = f" AND {value} IS DISTINCT FROM {reference.common(new)}"
     if reference.is_own and (cells is None or reference.column.name in cells):
         users = f"(SELECT * FROM {users} WHERE ({chosen}) IS NOT TRUE)"
-    among = f"EXISTS (SELECT 1 FROM (SELECT {name} AS v FROM {table} WHERE %s) g WHERE {reference.common('g.v')} = {value})"
+
+    def among(rows: str) -> str:
+        return f"EXISTS (SELECT 1 FROM (SELECT {name} AS v FROM {table} WHERE {rows}) g WHERE {reference.common('g.v')} = {value})"
+
     if [target.name] not in map(list, (schema.primary_key, *schema.unique)):
-        more += " AND NOT " + among.replace("%s", f"({going}) IS NOT TRUE")
-    return f"SELECT 1 FROM {users} u WHERE {among.replace('%s', going)}{more} LIMIT 1"
+        more += f" AND NOT {among(f'({going}) IS NOT TRUE')}"
+    return f"SELECT 1 FROM {users} u WHERE {among(going)}{more} LIMIT 1"

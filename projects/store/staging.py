@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from projects.store import sql
-from projects.store.references import Reference
+from projects.store.references import Reference, as_it_is
 from projects.store.sources import REJECTED, ROW, ROWS, Given, Source, absent, needs
 from schema_registry.schema import TableSchema
 
@@ -67,7 +67,10 @@ def refer(cursor: duckdb.DuckDBPyConnection, source: Source, references: Sequenc
     statements = [_dangling(reference, given, is_sparse=source.sparse) for reference in written]
     goes_on = bool(statements)
     while goes_on:  # A row that is refused may be what another one refers to.
-        found = sum(cursor.execute(statement).fetchall()[0][0] for statement in statements)
+        found = 0
+        for reference, statement in zip(written, statements, strict=True):
+            with as_it_is(reference.to):
+                found += cursor.execute(statement).fetchall()[0][0]
         goes_on = found > 0 and any(reference.is_own for reference in written)
 
 

@@ -1,13 +1,20 @@
 """References where a steward has them enforced: what is written refers to what is there, and that stays while it is referred to."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
 from rest_framework.test import APIClient
 
 from projects import one_table
+from projects.errors import RowRefused
 from projects.store.connection import Store, get_store
+from projects.store.references import Enforced
+from projects.store.rows import Create
+from tests.projects.altered import Hand
 from tests.projects.conftest import make_table
 from tests.projects.ontology import send
 from tests.projects.test_load_formats import KINDS, parquet_bytes
@@ -110,6 +117,29 @@ def test_what_a_row_refers_to_stays(flights: APIClient) -> None:
     assert len(flights.get("/ops/airports").json()) == 1
 
 
+def test_of_rows_that_are_written_together_only_those_that_hold_are(flights: APIClient, store: Store) -> None:
+    live, gate = store.table("flights"), threading.Event()
+    enforced = Enforced(store, frozenset({"flights"}))
+    empty = dict.fromkeys(column["name"] for column in FLIGHTS)
+
+    def write(number: int) -> str:
+        cells = empty | {"id": str(number), "origin": "KJX" if number % 2 else "LAX", "before": str(number)}
+        try:
+            return store.writer.write(Create(live.schema, cells, "test", live.version, enforced=enforced)).key
+        except RowRefused as refused:
+            return refused.problems[0].detail
+
+    store.writer.later(lambda _: gate.wait())
+    with ThreadPoolExecutor(6) as pool:
+        answers = [pool.submit(write, number) for number in range(10, 16)]
+        time.sleep(0.1)  # They come while the writer is at something else.
+        gate.set()
+        told = [answer.result() for answer in answers]
+    refused = "origin refers to airports.faa, which has no KJX."
+    assert told == ["10", refused, "12", refused, "14", refused]
+    assert [row["id"] for row in flights.get("/ops/flights").json()] == [1, 10, 12, 14]
+
+
 LOADED = [
     {"id": 11, "origin": "LAX", "before": None, "number": "1"},
     {"id": 12, "origin": "KJX", "before": None, "number": None},
@@ -142,7 +172,7 @@ def test_a_load_refuses_the_rows_whose_references_do_not_hold(flights: APIClient
     assert len(flights.get("/ops/flights").json()) == 7
 
 
-def test_what_a_load_takes_by_default_has_to_hold_too(store: Store, steward_client: APIClient) -> None:
+def test_what_a_load_takes_by_default_has_to_hold_too(store: Store, steward_client: APIClient, by_hand: Hand) -> None:
     make_table("airports", AIRPORTS, primary_key=["id"])
     make_table(
         "stands",
@@ -160,3 +190,7 @@ def test_what_a_load_takes_by_default_has_to_hold_too(store: Store, steward_clie
     assert load("id,origin,zone,number\n1,JFK,W,1\n2,,,\n").json()["inserted"] == 2
     assert [r["row"] for r in load("id,origin,zone,number\n3,JFK,W,1\n4,LAX,,1\n").json()["rejects"]] == [2]
     assert len(steward_client.get("/ops/stands").json()) == 2
+    by_hand("ALTER TABLE airports RENAME zone TO place")
+    for answer in (load("id,origin,zone\n9,JFK,W\n"), send(steward_client, "post", "/ops/stands", {"id": 9, "zone": "W"})):
+        assert (answer.status_code, answer.json()["code"]) == (409, "table-altered")
+        assert "airports" in answer.json()["detail"]
