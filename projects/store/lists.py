@@ -14,7 +14,7 @@ from projects.filters import DEFAULT_LIMIT, Listing
 from projects.store import sql
 from projects.store.conditions import holds, where
 from projects.store.connection import Store
-from projects.store.ordering import Place, after, order_by, place
+from projects.store.ordering import Place, after, order_by, place, place_of
 from projects.store.rows import reader
 from schema_registry.schema import TableSchema
 
@@ -33,23 +33,23 @@ class Page:
 def page(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> Page:
     """One page, in the order asked for, else in the key's. Raises BadRequest, SchemaMoved."""
     limit = listing.limit or DEFAULT_LIMIT
-    expression = f"{sql.row_json(listing.fields or schema.columns)}, {place(schema, listing.sort)}"
+    expression = ", ".join([sql.row_json(listing.fields or schema.columns), *place(schema, listing.sort)])
     with reader(store, schema) as cursor:
         is_large = not source and _is_large(store, cursor, schema)
         statement = select(schema, listing, expression, limit=limit + 1, ordered=True, source=source, is_large=is_large)
         found = execute(cursor, statement).fetchall()
-    rows = [row for row, _ in found[:limit]]
+    rows = [row for row, *_ in found[:limit]]
     store.stats.rows_read += len(rows)
-    return Page(rows, tuple(found[limit - 1][1]) if len(found) > limit else None)
+    return Page(rows, place_of(found[limit - 1][1:]) if len(found) > limit else None)
 
 
 def end_of(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> Place | None:
     """The place of the last row of a page, where more come after it. Raises as `page`."""
     last = replace(listing, offset=listing.offset + (listing.limit or DEFAULT_LIMIT) - 1)
     with reader(store, schema) as cursor:
-        statement = select(schema, last, place(schema, listing.sort), limit=2, ordered=True, source=source)
-        found = execute(cursor, statement).fetchall()
-    return tuple(found[0][0]) if len(found) > 1 else None
+        expression = ", ".join(place(schema, listing.sort)) or "1"
+        found = execute(cursor, select(schema, last, expression, limit=2, ordered=True, source=source)).fetchall()
+    return place_of(found[0]) if len(found) > 1 else None
 
 
 def count(store: Store, schema: TableSchema, listing: Listing, source: str = "") -> int:

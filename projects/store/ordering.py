@@ -4,7 +4,7 @@ A place is the values of the sorted columns and of the key in one row, so it sta
 number in the file does not, for DuckDB moves rows when it folds deleted ones away.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from projects.store.sql import cell_of, literal, quote, value_of
@@ -32,15 +32,14 @@ class Term:
 
     @property
     def text(self) -> str:
-        """The column's value as `value` takes it back; infinities and NaN, which no cell has, keep their order."""
-        return f"{self.name}::VARCHAR" if self._is_float else cell_of(self.column, self.name)
+        """What `str` makes the text of that `value` takes back, NaN too; the less there is to cast, the sooner it is planned."""
+        kind = self.column.type
+        if self.column.multivalued:
+            return cell_of(self.column, self.name)
+        return self.name if kind.is_integer or kind.base in ("VARCHAR", "UUID") else f"{self.name}::VARCHAR"
 
     def value(self, text: str) -> str:
-        return f"{literal(text)}::{self.column.type}" if self._is_float else value_of(self.column, literal(text))
-
-    @property
-    def _is_float(self) -> bool:
-        return self.column.type.base in ("FLOAT", "DOUBLE") and not self.column.multivalued
+        return value_of(self.column, literal(text)) if self.column.multivalued else f"{literal(text)}::{self.column.type}"
 
 
 def terms(schema: TableSchema, sort: Sort) -> tuple[Term, ...]:
@@ -55,9 +54,13 @@ def order_by(schema: TableSchema, sort: Sort) -> str:
     return f" ORDER BY {order}" if order else ""
 
 
-def place(schema: TableSchema, sort: Sort) -> str:
-    """An expression that is a row's place, as a list of texts."""
-    return f"[{', '.join(term.text for term in terms(schema, sort))}]"
+def place(schema: TableSchema, sort: Sort) -> list[str]:
+    """The expressions that `place_of` makes a row's place of."""
+    return [term.text for term in terms(schema, sort)]
+
+
+def place_of(values: Iterable[object]) -> Place:
+    return tuple(None if value is None else str(value) for value in values)
 
 
 def after(schema: TableSchema, sort: Sort, place: Place) -> str:
