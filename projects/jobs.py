@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 SYSTEM = "system"  # who acts where no person does
 SCHEDULED = "scheduled"  # the input of a job that its schedule left
 SYNC_FLAGS = ("dry_run", "approve", "allow_destructive", "accept_shrunk")  # inputs of a sync
+
+LOOK = 0.03  # seconds between looks whether a job that runs was cancelled
 
 _leaving = threading.Lock()
 _running: dict[UUID, threading.Event] = {}  # What runs in this process, and whether it was cancelled.
@@ -242,11 +245,14 @@ def measured(
     ended = threading.Event()
 
     def watch() -> None:
+        due = time.monotonic() + every
         try:
-            while not ended.wait(every):
+            while not ended.wait(LOOK):
                 if is_cancelled():  # Again and again: between two statements an interrupt is lost.
                     store.measured_cursor().interrupt()
-                report(store.progress())
+                if time.monotonic() >= due:
+                    report(store.progress())
+                    due = time.monotonic() + every
         finally:
             connections.close_all()  # This thread's own.
 

@@ -67,16 +67,16 @@ def sent_array(
     store: Store,
     table: str,
     request: HttpRequest,
-    rows: Any,
+    text: bytes,
     options: Options,
     *,
     user: Any,
     version: int | None,
     promise: Promise | None = None,
 ) -> HttpResponse:
-    """As `uploaded`, of a JSON array, which the promise has noted."""
+    """As `uploaded`, of the text of a JSON array or object, which the promise has noted."""
     act = _left if prefers(request, ASYNC) else _loaded
-    return act(store, table, loads.array_pieces(rows), "ndjson", options, user=user, version=version, promise=promise)
+    return act(store, table, loads.array_pieces(text), "ndjson", options, user=user, version=version, promise=promise)
 
 
 def answered(done: Loaded) -> HttpResponse:

@@ -94,12 +94,11 @@ class Rows(_Door):
         if form != "json":
             return uploaded(store, table, plain, form, options, user=request.user, version=version, promise=promise)
         text = bodies.whole(plain)
-        body = rows.read_json(text)
         if promise:
             promise.note(text)
-        if isinstance(body, list) or options != Options():
-            many = body if isinstance(body, list) else [body]
-            return sent_array(store, table, plain, many, options, user=request.user, version=version, promise=promise)
+        if text.lstrip().startswith(b"[") or options != Options():
+            return sent_array(store, table, plain, text, options, user=request.user, version=version, promise=promise)
+        body = rows.read_json(text)
         if promise is None:
             return _row_answer(rows.create(store, table, body, actor=actor, version=version))
         promise.settle()

@@ -217,6 +217,17 @@ def test_a_body_that_is_too_large_for_json_is_refused_with_the_way_out(things: S
     assert "text/csv" in answer.json()["detail"]
 
 
+def test_an_array_that_is_no_json_loads_nothing(store: Store, editor_client: APIClient) -> None:
+    make_table("words", [{"name": "id", "type": "INTEGER", "required": True}, {"name": "word", "type": "VARCHAR"}])
+    for text in ('[{"id":1},]', '[{"id":1}', '[{"id":1}]x', "[,]", '[{"id":1} {"id":2}]', '[{"id":1}]]', "[", '[{"id":1},{"id":'):
+        answer = editor_client.post("/ops/words", data=text, content_type="application/json")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad-request"), text
+    assert editor_client.post("/ops/words", data="[]", content_type="application/json").json()["inserted"] == 0
+    spaced = ' [\n {"id": 1,\r\n "word": "a\\nb" } ,\t{"id":2}\n] '
+    assert editor_client.post("/ops/words", data=spaced, content_type="application/json").json()["inserted"] == 2
+    assert editor_client.get("/ops/words").json() == [{"id": 1, "word": "a\nb"}, {"id": 2, "word": None}]
+
+
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
@@ -231,7 +242,7 @@ def test_whatever_goes_in_by_an_array_comes_out_the_same(store: Store, rows: lis
     if not store.has("drawn"):
         make_table("drawn", [{"name": n, "type": t} for n, t in (("t", "VARCHAR"), ("d", "DECIMAL(14,4)"), ("m", "TIMESTAMP"))])
     body = [{"t": t, "d": None if d is None else str(d), "m": m and m.isoformat()} for t, d, m in rows]
-    loads.load_upload(store, "drawn", loads.array_pieces(body), "ndjson", Options(), actor="test")
+    loads.load_upload(store, "drawn", loads.array_pieces(json.dumps(body).encode()), "ndjson", Options(), actor="test")
     with store.read() as cursor:
         found = cursor.execute("SELECT t, d, m FROM drawn").fetchall()
         cursor.execute("DELETE FROM drawn")
