@@ -177,7 +177,7 @@ def test_a_first_schema_breaks_nothing():
     assert all(broken(mode, [], x(required=True)) == [] for mode in MODES)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(_schemas(), max_size=3), _schemas())
 def test_full_is_broken_exactly_where_backward_or_forward_is(old, new):
     for more in ("", "_TRANSITIVE"):
@@ -187,7 +187,7 @@ def test_full_is_broken_exactly_where_backward_or_forward_is(old, new):
     assert set(broken("FULL", old, new)) <= set(broken("FULL_TRANSITIVE", old, new))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_schemas(), _schemas())
 def test_where_nothing_changes_nothing_is_broken(old, new):
     assert broken("FULL_TRANSITIVE", [old, old], old) == []
@@ -200,7 +200,7 @@ def _plain(schema: TableSchema) -> TableSchema:
     return replace(schema, columns=tuple(replace(c, id=None, renamed_from=None, generated=None) for c in schema.columns))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_schemas(), _schemas())
 def test_a_step_forward_breaks_what_the_step_back_breaks_the_other_way(old, new):
     there, back = broken("BACKWARD", [_plain(old)], _plain(new)), broken("FORWARD", [_plain(new)], _plain(old))

@@ -185,7 +185,7 @@ def _schemas(draw) -> TableSchema:
     return parse_document(table(*draw(st.permutations(columns)), **more), "doc")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_schemas(), _schemas())
 def test_there_is_a_change_exactly_where_the_fingerprints_differ(live, wanted):
     changes = diff(live, wanted)

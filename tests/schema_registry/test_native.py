@@ -335,7 +335,7 @@ _tables = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_tables | _json)
 def test_every_json_value_makes_a_table_or_is_refused_with_a_reason(document):
     try:

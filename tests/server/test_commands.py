@@ -110,6 +110,7 @@ def gusts(server: Server) -> list[dict]:
     return answer.json() if answer.ok else []
 
 
+@pytest.mark.long
 def test_a_change_is_shown_approved_and_undone_beside_a_running_server(evolving: Server) -> None:
     evolving.start()
     assert evolving.command("load_rows", "weather", str(DATA / "weather.csv"), "--null", "NA").returncode == 0
