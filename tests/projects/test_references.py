@@ -93,7 +93,7 @@ def test_what_a_row_refers_to_stays(flights: APIClient) -> None:
         ("delete", "/ops/airports/1", None, "flights refer by origin to airports.faa"),
         ("delete", "/ops/airports?faa=JFK", None, "flights refer by origin to airports.faa"),
         ("delete", "/ops/airports?faa=JFK&dry_run=true", None, "flights refer by origin to airports.faa"),
-        ("patch", "/ops/airports/1", {"faa": "XXX"}, "flights refer by origin to airports.faa"),
+        ("patch", "/ops/airports/1", {"faa": "QQQ"}, "flights refer by origin to airports.faa"),
         ("patch", "/ops/airports?id=1", {"faa": None}, "flights refer by origin to airports.faa"),
         ("put", "/ops/airports/2", {"faa": "LAX", "zone": "E"}, "flights refer by zone to airports.zone"),
         ("delete", "/ops/airports/3", None, "flights refer by number to airports.id"),
@@ -103,7 +103,7 @@ def test_what_a_row_refers_to_stays(flights: APIClient) -> None:
         answer = send(flights, method, path, body)
         assert (path, answer.status_code, answer.json()["code"]) == (path, 409, "referenced")
         assert said in answer.json()["detail"]
-    for body, said in (("id,faa\n1,XXX\n3,YYY\n", "by origin to airports.faa"), ("id,zone\n2,E\n", "by zone to airports.zone")):
+    for body, said in (("id,faa\n1,QQQ\n3,YYY\n", "by origin to airports.faa"), ("id,zone\n2,E\n", "by zone to airports.zone")):
         answer = flights.post("/ops/airports?on_conflict=update", data=body, content_type="text/csv")
         assert (answer.status_code, said in answer.json()["detail"]) == (409, True)
     for zones in ("EW", "WE"):  # Another row has the value then.
