@@ -17,7 +17,7 @@ class Style(Enum):
     """What a value's text needs around it."""
 
     BARE = "numbers and booleans: nothing"
-    PLAIN = "quotes in JSON; it has no character that a line of CSV minds"
+    PLAIN = "quotes in JSON; it is never empty, and has no character that a line of CSV minds"
     TEXT = "quotes, and signs before some of its characters"
     JSON = "nothing in JSON, for it is that; in CSV what TEXT needs"
     NESTED = "as JSON, once it is made so"
@@ -79,7 +79,7 @@ def _kept(value: str, base: str) -> str:
 
 _BARE = ("BOOLEAN", *INTEGER_BOUNDS, "UHUGEINT", "BIGNUM", "FLOAT", "DOUBLE", "DECIMAL")
 _TIMES = ("DATE", "TIME", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
-_STYLES = dict.fromkeys(_BARE, Style.BARE) | dict.fromkeys((*_TIMES, "UUID", "BLOB"), Style.PLAIN) | {"JSON": Style.JSON}
+_STYLES = dict.fromkeys(_BARE, Style.BARE) | dict.fromkeys((*_TIMES, "UUID"), Style.PLAIN) | {"JSON": Style.JSON}
 # Arrow and Parquet have these as they are; an interval, a union, an enum, bits and the like are text there.
 _PLAIN = frozenset((*_BARE, *_TIMES, "UUID", "BLOB", "VARCHAR", '"NULL"')) - {"HUGEINT", "UHUGEINT", "BIGNUM"}
 
