@@ -26,8 +26,9 @@ class Seen:
     times: list[tuple[float, str]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
-    def milliseconds(self, percentile: float) -> float:
-        ordered = sorted(seconds for seconds, _ in self.times)
+    def milliseconds(self, percentile: float, *, without: str = "") -> float:
+        """The percentile of all times, or of all but one kind's."""
+        ordered = sorted(seconds for seconds, kind in self.times if kind != without)
         return ordered[min(int(len(ordered) * percentile / 100), len(ordered) - 1)] * 1000
 
     def longest(self) -> str:

@@ -68,6 +68,8 @@ def array_pieces(text: bytes) -> Iterator[bytes]:
     """The rows of a JSON array as lines, each as it was written; one object is a row too. Raises BadRequest for what is neither."""
     try:
         rest = text.decode().strip(_SPACE)
+        if not rest:
+            raise ValueError(rest)
         if not rest.startswith("["):
             rest = f"[{rest}]"
         place = _past(rest, 1)

@@ -222,6 +222,9 @@ def test_an_array_that_is_no_json_loads_nothing(store: Store, editor_client: API
     for text in ('[{"id":1},]', '[{"id":1}', '[{"id":1}]x', "[,]", '[{"id":1} {"id":2}]', '[{"id":1}]]', "[", '[{"id":1},{"id":'):
         answer = editor_client.post("/ops/words", data=text, content_type="application/json")
         assert (answer.status_code, answer.json()["code"]) == (400, "bad-request"), text
+    for nothing in ("", " \n"):
+        answer = editor_client.post("/ops/words?on_conflict=update", data=nothing, content_type="application/json")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
     assert editor_client.post("/ops/words", data="[]", content_type="application/json").json()["inserted"] == 0
     spaced = ' [\n {"id": 1,\r\n "word": "a\\nb" } ,\t{"id":2}\n] '
     assert editor_client.post("/ops/words", data=spaced, content_type="application/json").json()["inserted"] == 2
