@@ -58,6 +58,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": True,
     "COLORS": {"primary": AMBER},
     "STYLES": [_file("projects/console.css")],
+    "SCRIPTS": [_file("console/times.js")],
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,

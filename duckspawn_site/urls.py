@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("projects.urls")),
     path("", views.landing, name="landing"),
     path("console", RedirectView.as_view(url="/console/")),
+    path("console/", include("projects.console.urls")),
     path("console/", admin.site.urls),
     path("admin", views.admin),
     path("", include("duckspawn_site.auth.urls")),
