@@ -23,6 +23,8 @@ from projects.store.typed import read_arrow, read_parquet
 
 ON_ERROR = ("abort", "skip")
 FORMATS = ("csv", "ndjson", "parquet", "arrow")  # of files
+# Bytes from which a file has a million rows or more, so that its load is made apart (store/apart.py).
+LARGE = {"csv": 128 << 20, "ndjson": 384 << 20, "parquet": 24 << 20, "arrow": 128 << 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def load_file(
             names = versions.names(live, table, version, writes=True)
             source = _source(store, names, path, options)
             also = _keeping(keep, names) if keep else None
-            done = bulk.run(Load(store, live, source, options, actor, refused, where, job, also, enforced(store)))
+            is_large = path.stat().st_size >= LARGE[path.suffix.removeprefix(".")]
+            done = bulk.run(Load(store, live, source, options, actor, refused, where, job, also, enforced(store), is_large))
         done = replace(done, used=names.used)
     except (RowsRefused, DuplicateKeys) as refusal:
         if job is None:

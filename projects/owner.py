@@ -13,7 +13,7 @@ from django.utils import timezone
 from projects import archives, audit, drift, idempotency, jobs, notices, one_table, plan_runs
 from projects.models import Job, Owner
 from projects.schedule import SyncSchedule
-from projects.store import checkpoints, spool
+from projects.store import apart, checkpoints, spool
 from projects.store.connection import Store, get_store
 from schema_registry import audit as chain
 
@@ -116,6 +116,7 @@ def take_over(store: Store) -> None:
     """Opens the file, and brings to an end what a killed owner left: half-made files, jobs, records that disagree."""
     store.connection()
     spool.sweep(store)
+    apart.sweep(store)
     settled = plan_runs.recover(store)
     mended = one_table.reconcile(store)
     drift.tell_new(store)

@@ -15,12 +15,13 @@ import duckdb
 
 from projects.aliases import NONE, Used
 from projects.errors import DuplicateKeys, RowsRefused, StoreBusy
-from projects.store import books, sql, staging, updates
+from projects.store import apart, books, sql, staging, updates
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.connection import Store, Transaction
 from projects.store.errors import MISFITS, DuplicateSeen, fitting
 from projects.store.references import Enforced, Reference
 from projects.store.sources import ROW, Given, Source, absent
+from schema_registry.schema import TableSchema
 
 # What a file can be to blame for; an interrupt or a full disk is no fault of its rows.
 OF_THE_FILE = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.ConstraintException, duckdb.OutOfRangeException)
@@ -74,6 +75,7 @@ class Load:
     job: str | None = None
     also: Callable[[Transaction, "Loaded"], None] | None = None
     enforced: Enforced | None = None
+    is_large: bool = False
 
     @property
     def references(self) -> list[Reference]:
@@ -125,14 +127,24 @@ def _straight(load: Load, cursor: duckdb.DuckDBPyConnection) -> Loaded | None:
     """One statement, in which every row that breaks a rule, or lacks what is required, makes all fail; None where it did."""
     explained = (*OF_THE_FILE, DuplicateSeen, *(MISFITS if load.references else ()))
     try:
-        with load.source.opened(cursor) as relation, load.store.transaction(cursor) as transaction:
-            inserted = transaction.execute(straight_insert(load, relation)).fetchall()[0][0]
-            return _ended(load, transaction, Loaded(int(inserted)))
+        with load.source.opened(cursor) as relation:
+            if load.is_large and not load.options.dry_run and apart.fits(load.store, load.table):
+                return _apart(load, cursor, relation)
+            with load.store.transaction(cursor) as transaction:
+                inserted = transaction.execute(straight_insert(load, relation, load.table.schema)).fetchall()[0][0]
+                return _ended(load, transaction, Loaded(int(inserted)))
     except explained:
         return None
 
 
-def straight_insert(load: Load, relation: str) -> str:
+def _apart(load: Load, cursor: duckdb.DuckDBPyConnection, relation: str) -> Loaded | None:
+    """The same by way of a table apart."""
+    made = apart.Apart.of(load.store, load.table)
+    filling = straight_insert(load, relation, apart.into(made))
+    return apart.insert(made, cursor, filling, lambda transaction, rows: _ended(load, transaction, Loaded(rows)), load.job is not None)
+
+
+def straight_insert(load: Load, relation: str, into: TableSchema) -> str:
     """The statement of a load without staging. The values are made once, beneath what looks at them: a filter would make them again."""
     given = load.source.given
     made = {g.column.name: sql.quote("=" + g.column.name) for g in given}
@@ -145,7 +157,7 @@ def straight_insert(load: Load, relation: str) -> str:
     if faults:
         first = given[0].column.name
         values[first] = f"CASE WHEN {' OR '.join(faults)} THEN error('a rule is broken') ELSE {values[first]} END"
-    return sql.insert_values(load.table.schema, values, f"(SELECT *, {below} FROM {relation})")
+    return sql.insert_values(into, values, f"(SELECT *, {below} FROM {relation})")
 
 
 def _unheld(reference: Reference, values: Mapping[str, str]) -> str:

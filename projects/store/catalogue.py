@@ -50,7 +50,7 @@ _OURS = f"database_name = current_database() AND schema_name <> {sql.literal(sql
 
 
 def read(cursor: duckdb.DuckDBPyConnection, name: str | None = None) -> dict[str, Entry]:
-    """The tables and views of the file but our books, all or the one of that name, by their names without case."""
+    """The tables and views of the file but our own, all or the one of that name, by their names without case."""
     wanted = "? IS NULL OR lower(name) = lower(?)"
     found = [cursor.execute(f"SELECT * FROM ({query}) WHERE {wanted}", [name, name]).fetchall() for query in _ASKED]
     views, columns, constraints, referring, indexes = found
@@ -61,7 +61,11 @@ def read(cursor: duckdb.DuckDBPyConnection, name: str | None = None) -> dict[str
     rules: dict[str, list[tuple[str, str, list[str]]]] = {}
     for table, kind, text, names in (*constraints, *referring, *indexes):
         rules.setdefault(table, []).append((kind, text, names))
-    entries = (_entry(table, (table,) not in views, made, rules.get(table, [])) for table, made in of_table.items())
+    entries = (
+        _entry(table, (table,) not in views, made, rules.get(table, []))
+        for table, made in of_table.items()
+        if not table.startswith(sql.LOADING)
+    )
     return {entry.name.casefold(): entry for entry in entries}
 
 

@@ -87,6 +87,7 @@ class Store:
         self._hushed = False
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._measured: duckdb.DuckDBPyConnection | None = None
+        self._stretch = (0.0, 100.0)
         self._closed = False
         self._catalogue: dict[str, LiveTable] = {}
         self._seq = 0
@@ -197,8 +198,14 @@ class Store:
         return self._measured
 
     def progress(self) -> float:
-        """How far the measured cursor's statement is, in percent; 0 where it cannot tell."""
-        return max(self._measured.query_progress(), 0.0) if self._measured is not None else 0.0
+        """How far the measured cursor's work is, in percent; the beginning of its stretch where its statement cannot tell."""
+        low, high = self._stretch
+        done = max(self._measured.query_progress(), 0.0) if self._measured is not None else 0.0
+        return low + (high - low) * done / 100
+
+    def stretch(self, low: float, high: float) -> None:
+        """Says which part of the whole work, in percent, the measured cursor's next statements are."""
+        self._stretch = (low, high)
 
     # Reading.
 

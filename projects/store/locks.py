@@ -31,25 +31,40 @@ class FairLock:
         finally:
             self._leave(alone=True)
 
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """For one who shares it: holds it alone meanwhile, before all who wait, and shares it again. No one alone comes between."""
+        self._enter(alone=True, shares=True)
+        try:
+            yield
+        finally:
+            self._leave(alone=True, shares=True)
+
     @property
     def is_shared(self) -> bool:
         """Whether somebody who shares it, such as a load, keeps the one who wants it alone waiting."""
         return self._sharing > 0
 
-    def _enter(self, *, alone: bool) -> None:
+    def _enter(self, *, alone: bool, shares: bool = False) -> None:
         ticket = object()
         with self._changed:
-            self._waiting.append(ticket)
+            if shares:
+                self._sharing -= 1
+                self._waiting.appendleft(ticket)
+                self._changed.notify_all()
+            else:
+                self._waiting.append(ticket)
             self._changed.wait_for(lambda: self._waiting[0] is ticket and not self._alone and not (alone and self._sharing))
             self._waiting.popleft()
             self._alone = alone
             self._sharing += not alone
             self._changed.notify_all()
 
-    def _leave(self, *, alone: bool) -> None:
+    def _leave(self, *, alone: bool, shares: bool = False) -> None:
         with self._changed:
             if alone:
                 self._alone = False
+                self._sharing += shares
             else:
                 self._sharing -= 1
             self._changed.notify_all()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from schema_registry.schema import ColumnSchema, TableSchema
 
 BOOKS = "_duckspawn"  # the schema of our own bookkeeping
+LOADING = "spawn load "  # what the names of tables begin with that a large load makes for its time; no document can name one so
 
 
 def quote(name: str) -> str:

@@ -71,20 +71,24 @@ PLACES: dict[str, tuple[Callable[[], None], bool]] = {
 }
 
 
-def apply_and_die(number: int, place: Callable[[], None]) -> None:
-    """Applies the plan in a process of its own, which is killed at the place."""
+def die_in_a_child(place: Callable[[], None], work: Callable[[], Any]) -> None:
+    """Does the work in a process of its own, which is killed at the place."""
     reset_store()
     connections.close_all()
     child = os.fork()
     if child == 0:
         place()
         try:
-            plan_runs.apply(get_store(), number, actor="steward", confirm="turbines")
+            work()
         finally:
             os._exit(7)  # It was not killed.
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), status
     assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def apply_and_die(number: int, place: Callable[[], None]) -> None:
+    die_in_a_child(place, lambda: plan_runs.apply(get_store(), number, actor="steward", confirm="turbines"))
 
 
 @pytest.mark.parametrize("place", PLACES)
