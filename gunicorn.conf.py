@@ -15,12 +15,12 @@ from monitoring.logs import dict_config
 wsgi_app = "duckspawn_site.wsgi:application"
 bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
 workers = 1
-worker_class = "gthread"
+worker_class = "duckspawn_site.worker.Worker"
 threads = settings.THREADS
 preload_app = False  # A forked child would inherit an open DuckDB file, and that corrupts it.
 control_socket_disable = True
 
-# With gthread the timeout is about the worker's own loop, never about one request: a long download goes on.
+# With threads the timeout is about the worker's own loop, never about one request: a long download goes on.
 timeout = 120
 graceful_timeout = 30  # seconds for requests and worker_exit together
 keepalive = 30

@@ -47,6 +47,17 @@ def leaves_midway(server: Server, form: str) -> bool:
         return connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_connections_that_say_nothing_keep_nobody_waiting_not_even_a_stop(server: Server) -> None:
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(24)]
+    answer = server.session.get(f"{server.url}/ops/projects", timeout=15)  # Gunicorn's own three threads would wait 40 s for them.
+    assert answer.status_code == 200
+    server.stop()
+    assert server.process is not None
+    assert server.process.returncode == 0
+    for connection in silent:
+        connection.close()
+
+
 @pytest.mark.long
 def test_a_client_who_leaves_ends_their_query_and_frees_their_stream(server: Server) -> None:
     connection = begun(server, "POST", "/ops/query", json.dumps({"sql": FOREVER}).encode())
