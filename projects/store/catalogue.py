@@ -209,7 +209,7 @@ def _default(cursor: duckdb.DuckDBPyConnection, text: str | None, column: Column
         return EXPRESSION + text
     value = f"CAST(({text}) AS {column.sql_type})"
     known = sql.default_of(replace(column, default=live.default)) if live and live.sql_type == column.sql_type else "NULL"
-    asked = f"SELECT {value} IS NOT DISTINCT FROM {known}, coalesce(to_json({sql.json_of(column, value)})::VARCHAR, 'null')"
+    asked = f"SELECT {value} IS NOT DISTINCT FROM {known}, coalesce({sql.json_text(column, value)}, 'null')"
     try:
         is_known, cell = cursor.execute(asked).fetchall()[0]
         return live.default if live and is_known else literals.cell(column.type, documents.read(cell), multivalued=column.multivalued)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from projects.store.batches import Batch, Chunk, joined
 from projects.store.outputs import Output, Style
-from projects.store.sql import literal
+from projects.store.sql import literal, on_one_line
 
 AT_ONCE = 1 << 18  # bytes of a chunk, at least
 
@@ -72,7 +72,9 @@ def _json_value(output: Output) -> str:
             text = f"'\"' || ({output.printed})::VARCHAR || '\"'"
         case Style.TEXT:
             text = f"to_json(({output.printed})::VARCHAR)::VARCHAR"
-        case _:
+        case Style.JSON:
+            text = on_one_line(output.printed)
+        case Style.NESTED:
             text = f"to_json({output.printed})::VARCHAR"
     return f"coalesce({text}, 'null')"
 

@@ -45,6 +45,8 @@ def _of_column(column: ColumnSchema) -> Output:
     meaning = {"type": column.sql_type} | {part: value for part in MEANING if (value := getattr(column, part))}
     if column.multivalued:
         kept = f"{name}::VARCHAR[]" if base in ("HUGEINT", "JSON", "UUID") else name
+        if base == "JSON":
+            return Output(column.name, sql.json_text(column, name), Style.JSON, kept, meaning=meaning)
         return Output(column.name, sql.json_of(column, name), Style.NESTED, kept, meaning=meaning)
     style = _STYLES.get(base, Style.TEXT)
     return Output(column.name, sql.json_of(column, name), style, _kept(name, base), base == "UUID", meaning)

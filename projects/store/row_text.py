@@ -72,7 +72,7 @@ def _selected(column: ColumnSchema) -> tuple[str, Printer]:
     """The SQL of a column's value, and what prints it; what is not simple is printed by DuckDB."""
     name, printer = sql.quote(column.name), str if column.type.is_integer else _PRINTERS.get(column.type.base)
     if printer is None or column.multivalued:
-        return f"to_json({sql.json_of(column, name)})::VARCHAR", str
+        return sql.json_text(column, name), str
     return name, printer
 
 

@@ -126,17 +126,36 @@ def _printed(column: ColumnSchema, value: str) -> str:
     return value
 
 
+def json_text(column: ColumnSchema, value: str) -> str:
+    """An expression that is a value's JSON as text, on one line, null where the value is.
+
+    A JSON value stands there as it was written: `to_json` takes its numbers by way of a double, and digits are lost.
+    """
+    if column.type.base != "JSON":
+        return f"to_json({json_of(column, value)})::VARCHAR"
+    if not column.multivalued:
+        return on_one_line(value)
+    return f"'[' || array_to_string(list_transform({value}, lambda e: coalesce({on_one_line('e')}, 'null')), ',') || ']'"
+
+
+def on_one_line(value: str) -> str:
+    """A JSON value as text: within its strings no line ends, and between its parts a space is as good."""
+    return f"translate(({value})::VARCHAR, chr(10) || chr(13), '  ')"
+
+
 def row_json(columns: Iterable[ColumnSchema], prefix: str = "") -> str:
     """An expression that is one row as the text of a JSON object, in the order of `columns`."""
-    pairs = (f"{literal(c.name)}: {json_of(c, prefix + quote(c.name))}" for c in columns)
-    return f"to_json({{{', '.join(pairs)}}})::VARCHAR"
+    parts = [(c, prefix + quote(c.name)) for c in columns]
+    if all(c.type.base != "JSON" for c, _ in parts):
+        return f"to_json({{{', '.join(f'{literal(c.name)}: {json_of(c, value)}' for c, value in parts)}}})::VARCHAR"
+    named = (f"{literal(json.dumps(c.name, ensure_ascii=False) + ':')} || coalesce({json_text(c, value)}, 'null')" for c, value in parts)
+    between = " || ',' || "
+    return f"'{{' || {between.join(named)} || '}}'"
 
 
 def cell_of(column: ColumnSchema, value: str) -> str:
     """A value as a cell: what `value_of` undoes."""
-    if column.multivalued:
-        return f"to_json({json_of(column, value)})::VARCHAR"
-    return f"({_printed(column, value)})::VARCHAR"
+    return json_text(column, value) if column.multivalued else f"({_printed(column, value)})::VARCHAR"
 
 
 # Rows.

@@ -47,6 +47,32 @@ def test_a_row_reads_by_its_key_as_it_does_in_a_list(store: Store, editor_client
         assert editor_client.get(f"/ops/kinds/{key}").content.decode() == line == written[key]
 
 
+EXACT = '{"price":2.50,"digits":12345678901234567890.123456789012345678901,"text":"a\\nb","none":null}'
+
+
+def test_a_json_value_keeps_its_digits_at_every_door(store: Store, editor_client: APIClient) -> None:
+    make_table(
+        "docs",
+        [{"name": "doc_id", "type": "INTEGER", "required": True}, {"name": "doc", "type": "JSON"}, {"name": "docs", "type": "JSON[]"}],
+    )
+    row = f'{{"doc_id":1,"doc":{EXACT},"docs":[{EXACT},1.10]}}'
+    made = editor_client.post("/ops/docs", row, content_type="application/json")
+    doors = ("/ops/docs/1", "/ops/docs", "/ops/docs?format=ndjson", "/ops/docs/changes")
+    answers = [made.content, *(getattr(answer, "content", None) or answer.getvalue() for answer in map(editor_client.get, doors))]
+    asked = editor_client.post("/ops/query", {"sql": "SELECT doc FROM docs"}, format="json")
+    csv = editor_client.get("/ops/docs?format=csv").getvalue().decode()
+    assert made.status_code == 201
+    assert [row in answer.decode() for answer in answers] == [True] * 5, answers
+    assert f'"doc":{EXACT}' in asked.content.decode()
+    assert EXACT.replace('"', '""') in csv
+    written = '{\n "price": 2.50\n}'
+    with store.transaction() as transaction:
+        transaction.execute(f"UPDATE docs SET doc = '{written}', docs = ['{written}']")
+    line = '{"doc_id":1,"doc":{  "price": 2.50 },"docs":[{  "price": 2.50 }]}'
+    assert editor_client.get("/ops/docs/1").content.decode() == line
+    assert editor_client.get("/ops/docs?format=ndjson").getvalue().decode() == f"{line}\n"
+
+
 READERS, ROWS = 64, 40
 KEYS: dict[str, Callable[[int], str]] = {
     "INTEGER": str,
