@@ -18,7 +18,7 @@ from projects.errors import DuplicateKeys, RowsRefused, StoreBusy
 from projects.store import apart, books, sql, staging, updates
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.connection import Store, Transaction
-from projects.store.errors import MISFITS, DuplicateSeen, fitting
+from projects.store.errors import MISFITS, DuplicateSeen, RowsMoved, fitting
 from projects.store.references import Enforced, Reference
 from projects.store.sources import ROW, Given, Source, absent
 from schema_registry.schema import TableSchema
@@ -82,6 +82,10 @@ class Load:
         """Those that the rows have to keep."""
         return self.enforced.own(self.table.schema) if self.enforced else []
 
+    def referred(self) -> dict[str, int]:
+        """The tables that it relies on, as they are now."""
+        return self.store.lasting({reference.to for reference in self.references})
+
 
 def run(load: Load) -> Loaded:
     """Loads the file in one transaction.
@@ -125,23 +129,30 @@ class _DryRun(Exception):
 
 def _straight(load: Load, cursor: duckdb.DuckDBPyConnection) -> Loaded | None:
     """One statement, in which every row that breaks a rule, or lacks what is required, makes all fail; None where it did."""
-    explained = (*OF_THE_FILE, DuplicateSeen, *(MISFITS if load.references else ()))
+    explained = (*OF_THE_FILE, DuplicateSeen, RowsMoved, *(MISFITS if load.references else ()))
+    referred = load.referred()
     try:
         with load.source.opened(cursor) as relation:
             if load.is_large and not load.options.dry_run and apart.fits(load.store, load.table):
-                return _apart(load, cursor, relation)
+                return _apart(load, cursor, relation, referred)
             with load.store.transaction(cursor) as transaction:
+                transaction.relies_on = referred
                 inserted = transaction.execute(straight_insert(load, relation, load.table.schema)).fetchall()[0][0]
                 return _ended(load, transaction, Loaded(int(inserted)))
     except explained:
         return None
 
 
-def _apart(load: Load, cursor: duckdb.DuckDBPyConnection, relation: str) -> Loaded | None:
+def _apart(load: Load, cursor: duckdb.DuckDBPyConnection, relation: str, referred: Mapping[str, int]) -> Loaded | None:
     """The same by way of a table apart."""
     made = apart.Apart.of(load.store, load.table)
     filling = straight_insert(load, relation, apart.into(made))
-    return apart.insert(made, cursor, filling, lambda transaction, rows: _ended(load, transaction, Loaded(rows)), load.job is not None)
+
+    def end(transaction: Transaction, rows: int) -> Loaded:
+        transaction.relies_on = referred
+        return _ended(load, transaction, Loaded(rows))
+
+    return apart.insert(made, cursor, filling, end, load.job is not None)
 
 
 def straight_insert(load: Load, relation: str, into: TableSchema) -> str:
@@ -203,13 +214,15 @@ def _staged(load: Load, cursor: duckdb.DuckDBPyConnection) -> Loaded:
     """Checks all rows here, on the caller's thread; what updates rows is then written by the writer, beside whom nobody updates."""
     staging.stage(cursor, load.source, load.table.schema, load.options.on_conflict)
     for _ in range(TRIES):
+        referred = load.referred()
         try:
             if load.options.on_conflict == "update" and not load.options.dry_run:
                 done: Loaded = load.store.writer.alone(lambda transaction: _written(load, transaction), cursor)
                 return done
             with load.store.transaction(cursor) as transaction:
+                transaction.relies_on = referred
                 return _written(load, transaction)
-        except DuplicateSeen:  # Somebody wrote one of the keys meanwhile: now it is met.
+        except (DuplicateSeen, RowsMoved):  # Somebody wrote one of the keys, or took away what a row refers to: now it is met.
             continue
     raise StoreBusy()
 

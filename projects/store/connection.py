@@ -6,7 +6,7 @@ numbers at the commit. Single rows and DDL run on the writer thread (writer.py),
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,50 +20,43 @@ from django.conf import settings
 from projects.errors import StoreClosed, StoreDamaged, TableNotFound
 from projects.store import books
 from projects.store.books import Entry, EntryRelation, LiveTable
-from projects.store.errors import translated
+from projects.store.errors import RowsMoved, translated
 from projects.store.locks import TableLocks
 from projects.store.prepared import Prepared
 from projects.store.rescue import replay_apart, why_unreadable
 from projects.store.rounds import Rounds
 from projects.store.sql import literal
+from projects.store.stats import Stats
 from projects.store.writer import Writer
 
+ADDING = ("create", "load")  # what an entry does that takes no row away; a load that changes rows has a relation of entries
 Cursor = duckdb.DuckDBPyConnection  # for those above the store, who hand one on without knowing DuckDB
-
-
-@dataclass(slots=True)
-class Stats:
-    """What this process did since it opened the store: plain counters that the metrics read."""
-
-    rows_written: int = 0
-    rows_read: int = 0
-    groups: int = 0
-    group_rows: int = 0
-    failed_groups: int = 0
-    commit_seconds: float = 0.0
-    queue_length: int = 0
-    loads: int = 0
-    load_rows: int = 0
-    queries: int = 0
 
 
 @dataclass(slots=True)
 class Transaction:
     """An open write transaction: its cursor, and the feed's entries that are numbered and written at the commit.
 
-    Where many rows change their entries stand in relations, which are numbered after the single ones.
+    Where many rows change their entries stand in relations, which are numbered after the single ones. `relies_on` is what
+    `Store.lasting` gave before it began, of tables whose rows it took for granted.
     """
 
     cursor: duckdb.DuckDBPyConnection
     entries: list[Entry] = field(default_factory=list)
     entry_relations: list[EntryRelation] = field(default_factory=list)
     changes_catalogue: bool = False
+    relies_on: Mapping[str, int] = field(default_factory=dict)
     committed: bool = False
     prepared: Prepared | None = None
 
     def tables(self) -> set[str]:
         """The tables that the entries are of."""
         return {entry.table for entry in self.entries} | {relation.table for relation in self.entry_relations}
+
+    def shaken(self) -> set[str]:
+        """The tables of which rows may be gone or changed, and not only new."""
+        changed = {entry.table for entry in self.entries if entry.op not in ADDING}
+        return changed | {relation.table for relation in self.entry_relations}
 
     def run(self, statement: str, text: str) -> duckdb.DuckDBPyConnection:
         """Runs a statement whose one parameter is a text; a cursor that is kept plans it once."""
@@ -93,6 +86,7 @@ class Store:
         self._seq = 0
         self._opened = ""
         self._changed: dict[str, int] = {}
+        self._shaken: dict[str, int] = {}
         self.writer = Writer(self)
         self.locks = TableLocks()
         self.rounds = Rounds()
@@ -265,6 +259,10 @@ class Store:
         self.connection()
         return f"{self._opened}.{self.generation}.{self._changed.get(table.casefold(), 0)}"
 
+    def lasting(self, tables: Iterable[str]) -> dict[str, int]:
+        """For each table the number of the last commit that took rows of it away or changed them, for `Transaction.relies_on`."""
+        return {table: self._shaken.get(table.casefold(), 0) for table in tables}
+
     def is_live(self, table: LiveTable) -> bool:
         """Whether the table is still the one that it was, once a commit under way is through: DuckDB shows it sooner than `table` does."""
         with self._committing:
@@ -319,15 +317,21 @@ class Store:
                     own.close()
 
     def commit(self, transaction: Transaction) -> None:
-        """Commits now, for work that must undo something outside DuckDB if the commit fails; once is enough."""
+        """Commits now, for work that must undo something outside DuckDB if the commit fails; once is enough.
+
+        Raises RowsMoved where rows of a table that the transaction relies on went or changed since it began.
+        """
         if transaction.committed:
             return
         with self._committing:
+            if self.lasting(transaction.relies_on) != transaction.relies_on:
+                raise RowsMoved()
             seq = self._number(transaction)
             transaction.cursor.commit()
             transaction.committed = True
             self._tell(seq)
             self._changed |= {table.casefold(): seq for table in transaction.tables()}
+            self._shaken |= {table.casefold(): seq for table in transaction.shaken()}
             if transaction.changes_catalogue:
                 self._reload(transaction.cursor)
 

@@ -27,6 +27,10 @@ class DuplicateSeen(Exception):
         self.pairs = pairs
 
 
+class RowsMoved(Exception):
+    """What a transaction took for granted of another table is so no longer; it is done anew."""
+
+
 def translate(error: duckdb.Error) -> Exception:
     """Our error for one of DuckDB's, or the error itself where it is a fault of ours."""
     text = str(error)

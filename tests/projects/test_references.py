@@ -4,13 +4,15 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from rest_framework.test import APIClient
 
-from projects import one_table
+from projects import loads, one_table
 from projects.errors import RowRefused
+from projects.store import apart, bulk
 from projects.store.connection import Store, get_store
 from projects.store.references import Enforced
 from projects.store.rows import Create
@@ -194,3 +196,23 @@ def test_what_a_load_takes_by_default_has_to_hold_too(store: Store, steward_clie
     for answer in (load("id,origin,zone\n9,JFK,W\n"), send(steward_client, "post", "/ops/stands", {"id": 9, "zone": "W"})):
         assert (answer.status_code, answer.json()["code"]) == (409, "table-altered")
         assert "airports" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("place", "name"), [(bulk, "_ended"), (apart, "_swap")], ids=["small", "large"])
+def test_what_goes_while_a_load_is_under_way_is_missed_by_it(flights: APIClient, monkeypatch, place: Any, name: str) -> None:
+    make_table("stands", [ID, FLIGHTS[1]], primary_key=["id"])
+    enforce(flights, "stands")
+    monkeypatch.setattr(loads, "LARGE", dict.fromkeys(loads.LARGE, 0 if place is apart else 1 << 40))
+    real, answers = getattr(place, name), []
+
+    def first_delete(*given: Any) -> Any:
+        """The file's rows were looked at, and are not committed yet."""
+        if not answers:
+            answers.append(flights.delete("/ops/airports/3").status_code)
+        return real(*given)
+
+    monkeypatch.setattr(place, name, first_delete)
+    refused = flights.post("/ops/stands", data="id,origin\n7,EWR\n8,JFK\n", content_type="text/csv")
+    assert answers == [204]
+    assert (refused.status_code, [r["row"] for r in refused.json()["rejects"]]) == (422, [1])
+    assert flights.get("/ops/stands").json() == []
