@@ -37,7 +37,7 @@ AMBER = {
 READ_ROWS, READ_AUDIT = "projects.read_rows", "schema_registry.read_audit"
 CONSOLE = "/console/"
 DATA = [
-    _item("Tables", "table_chart", f"{CONSOLE}projects/managedtable/", READ_ROWS, "Columns, first rows, and whether each is in step."),
+    _item("Tables", "table_chart", f"{CONSOLE}tables/", READ_ROWS, "What is in each, how large it is, and whether it is in step."),
     _item("Schemas", "schema", f"{CONSOLE}schema_registry/snapshot/", READ_ROWS, "What the ontology said each table should be, and when."),
     _item("Jobs", "pending_actions", f"{CONSOLE}projects/job/", READ_ROWS, "Work that outlives a request, and what came of it."),
     _item("Audit log", "verified_user", f"{CONSOLE}schema_registry/auditentry/", READ_AUDIT, "Who did what. It can be verified."),

@@ -1,9 +1,14 @@
 """Archives that have been kept long enough: which plans can be undone no longer once they are gone, and taking them away."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from projects import audit
@@ -34,3 +39,21 @@ def purge(store: Store, days: int, *, actor: str) -> list[Plan]:
 def purge_by_setting(store: Store, *, actor: str) -> list[Plan]:
     """As `purge`, by ARCHIVE_KEEP_DAYS; nothing where that is 0, which keeps them for ever."""
     return purge(store, settings.ARCHIVE_KEEP_DAYS, actor=actor) if settings.ARCHIVE_KEEP_DAYS else []
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The archive of a plan: the name of its file, its rows, and its bytes; None where the file is gone."""
+
+    plan: Plan
+    file: str
+    rows: int
+    bytes: int | None
+
+
+def of_table(store: Store, names: Iterable[str], most: int = 20) -> list[Kept]:
+    """The archives of the plans of a table, by all the names that it had, the newest first."""
+    of_names = reduce(or_, (Q(table__iexact=name) for name in names))
+    plans = Plan.objects.filter(of_names, outcome__archive__file__isnull=False).defer("base", "target", "steps").order_by("-pk")
+    found = ((plan, plan.outcome["archive"]) for plan in plans[:most])
+    return [Kept(plan, kept["file"], kept["rows"], archive.size(store, kept["file"])) for plan, kept in found]

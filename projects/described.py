@@ -1,6 +1,6 @@
 """What people see of a table: its size, its source, its columns, whether it is in step with the ontology."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,12 +17,12 @@ from projects.store.tables import Size
 from schema_registry.schema import ColumnSchema
 
 
-def summaries(store: Store, live: Sequence[LiveTable]) -> list[dict[str, Any]]:
+def summaries(store: Store, live: Sequence[LiveTable], drifts: Mapping[str, Drift] | None = None) -> list[dict[str, Any]]:
     """The tables as a list shows them, with the drift from the file as it is now, and from what the ontology said last.
 
-    One that was dropped meanwhile is left out; one that was dropped by hand has no size.
+    One that was dropped meanwhile is left out; one that was dropped by hand has no size. `drifts` is what was seen a moment ago.
     """
-    drifts = drift.look(store, live)
+    drifts = drift.look(store, live) if drifts is None else drifts
     records = {record.name.casefold(): record for record in ManagedTable.objects.all()}
     return [
         _summary(now, size, drifts[table.name.casefold()], records.get(table.name.casefold()))
@@ -63,12 +63,15 @@ def _summary(table: LiveTable, size: Size | None, drifted: Drift, record: Manage
     }
 
 
-def detail(store: Store, table: LiveTable) -> dict[str, Any]:
-    """One table's own page: the summary, each column, and the references that do not hold, counted now. Raises SchemaMoved."""
+def detail(store: Store, table: LiveTable, drifted: Drift | None = None) -> dict[str, Any]:
+    """One table's own page: the summary, each column, and the references that do not hold, counted now. Raises SchemaMoved.
+
+    `drifted` is its drift where that was seen a moment ago.
+    """
     record = ManagedTable.objects.filter(name__iexact=table.name).first()
     with fitting(table.name):
         broken = {d.column: d.rows for d in tables.dangling(store, table.schema)}
-    drifted = drift.look(store, [table]).get(table.name.casefold())
+    drifted = drifted or drift.look(store, [table]).get(table.name.casefold())
     if drifted is None:
         raise SchemaMoved(table=table.name)
     return _summary(table, _size(store, table), drifted, record) | {

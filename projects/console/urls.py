@@ -2,6 +2,14 @@
 
 from django.urls import URLPattern
 
+from projects.console.table import Measured, Table
+from projects.console.tables import Tables
+from schema_registry.pages import page
+
 app_name = "console"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    page("tables/", Tables, "tables"),
+    page("tables/<str:table>/", Table, "table"),
+    page("tables/<str:table>/measured/", Measured, "measured"),
+]

@@ -77,6 +77,14 @@ def remove(store: Store, files: Iterable[str]) -> None:
         path.with_suffix(".json").unlink(missing_ok=True)
 
 
+def size(store: Store, file: str) -> int | None:
+    """The bytes of an archive, or None where it is gone."""
+    try:
+        return (store.archive / Path(file).name).stat().st_size
+    except FileNotFoundError:
+        return None
+
+
 def leftovers(store: Store, label: str) -> list[str]:
     """The archives whose names begin with a label."""
     return sorted(path.name for path in store.archive.glob("*.parquet") if path.name.startswith(f"{label}-"))

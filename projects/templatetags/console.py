@@ -54,6 +54,14 @@ def whole(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
 
 
+@register.filter
+def share(value: float) -> str:
+    """A share of 1 in percent: whole ends are exact, and what is between never looks like one of them."""
+    if value in (0, 1):
+        return f"{value:.0%}"
+    return f"{min(max(value, 0.0001), 0.9999):.2%}"
+
+
 @register.inclusion_tag("unfold/helpers/label.html")
 def state(text: str) -> dict[str, str | None]:
     """A state's word on its colour."""

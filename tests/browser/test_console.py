@@ -3,7 +3,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from projects.models import ManagedTable
 from schema_registry import audit, snapshots
 from tests.browser.conftest import HOSTILE
 from tests.conftest import PASSWORD
@@ -24,21 +23,30 @@ def test_somebody_signs_in_and_walks_to_a_tables_columns_and_rows(visitor, ada, 
     visitor.get_by_role("button", name="Log in").click()
     expect(visitor.locator("#content").get_by_role("heading", name="Data")).to_be_visible()
     sidebar(visitor, "Tables")
-    expect(visitor.locator("#result_list tbody tr")).to_have_count(3)
-    visitor.locator("#result_list").get_by_role("link", name="projects", exact=True).click()
+    expect(visitor.locator("#tables tbody tr")).to_have_count(3)
+    visitor.locator("#tables").get_by_role("link", name="projects", exact=True).click()
     expect(visitor.locator("#columns").get_by_role("rowheader")).to_have_count(11)
-    shown = visitor.locator("#rows tbody tr")
-    expect(shown).to_have_count(2)
-    expect(shown.filter(has_text="Wind farm").get_by_text("1250000.50")).to_have_css("text-align", "right")
-    expect(shown.get_by_text(HOSTILE, exact=True)).to_be_visible()
-    expect(visitor.locator("#rest pre").first).to_contain_text("/ops/projects?limit=20")
+    visitor.get_by_role("button", name="Measure now").click()
+    name = visitor.locator("#measured tbody tr").filter(has=visitor.get_by_role("rowheader", name="project_name"))
+    expect(name.get_by_text(HOSTILE, exact=True)).to_be_visible()
+    expect(name.get_by_text("Wind farm")).to_be_visible()
+
+
+def test_an_example_is_copied_with_one_click(reader, tables):
+    reader.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    reader.goto("/console/tables/projects/")
+    reader.get_by_role("button", name="Copy “List rows” for curl").click()
+    expect(reader.locator("#copied")).to_have_text("Copied.")
+    assert "/ops/projects?limit=20" in reader.evaluate("navigator.clipboard.readText()")
 
 
 def test_a_table_is_pinned_with_two_clicks(reader, tables):
-    reader.goto(f"/console/projects/managedtable/{ManagedTable.objects.get(name='projects').pk}/change/")
+    reader.goto("/console/tables/projects/")
     reader.get_by_label("Pinned").check()
     reader.get_by_role("button", name="Save", exact=True).click()
-    line = reader.locator("#result_list tbody tr").filter(has=reader.get_by_role("link", name="projects", exact=True))
+    expect(reader.get_by_text("What you decided about projects is kept.")).to_be_visible()
+    sidebar(reader, "Tables")
+    line = reader.locator("#tables tbody tr").filter(has=reader.get_by_role("link", name="projects", exact=True))
     expect(line.get_by_text("pinned")).to_be_visible()
 
 
@@ -62,10 +70,10 @@ def test_the_audit_log_shows_what_was_done(reader):
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 def test_the_console_is_as_light_or_dark_as_its_reader_wants(reader, tables, color_scheme):
-    reader.goto(f"/console/projects/managedtable/{ManagedTable.objects.get(name='projects').pk}/change/")
+    reader.goto("/console/tables/projects/")
     colour_of = "([selector, property]) => getComputedStyle(document.querySelector(selector))[property]"
     ground = brightness(reader, reader.evaluate(colour_of, ["body", "backgroundColor"]))
-    ink = brightness(reader, reader.evaluate(colour_of, ["#rows th", "color"]))
+    ink = brightness(reader, reader.evaluate(colour_of, ["#columns th", "color"]))
     assert (ground < 0.3 and ink > 0.7) if color_scheme == "dark" else (ground > 0.7 and ink < 0.3)
 
 
@@ -84,12 +92,7 @@ def brightness(page: Page, colour: str) -> float:
 
 def test_on_a_telephone_nothing_is_wider_than_the_page(reader, tables):
     reader.set_viewport_size({"width": 390, "height": 800})
-    for path in (
-        "/",
-        "/console/",
-        "/console/projects/managedtable/",
-        f"/console/projects/managedtable/{ManagedTable.objects.first().pk}/change/",
-    ):
+    for path in ("/", "/console/", "/console/tables/", "/console/tables/portfolio_projects/"):
         reader.goto(path)
         assert reader.evaluate("document.documentElement.scrollWidth") <= 390, path
 

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 import schema_registry.mock
+from projects import one_table
 from projects.store import tables
 from projects.store.connection import Store, get_store, reset_store
 from schema_registry.mock.server import MockOntology
 from schema_registry.schema import TableSchema
 from schema_registry.sources.native import parse_document
+from tests.conftest import user_with_role
 from tests.projects.altered import MILLS, ROWS, Hand
 from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, send, table
 from tests.projects.prepared import begin_with
@@ -48,6 +51,43 @@ def projects(store: Store) -> Store:
 
     begin_with(store, "projects", make, recorded=False)
     return store
+
+
+@pytest.fixture
+def kept(projects: Store) -> Store:
+    """The sample tables, each with the record that people's decisions stand in."""
+    one_table.reconcile(projects)
+    return projects
+
+
+@pytest.fixture
+def console(client, roles):
+    """Signs somebody in with a role, and fetches pages as they see them."""
+
+    class Console:
+        def enter(self, role: str) -> User:
+            user = User.objects.filter(username=role).first() or user_with_role(role)
+            User.objects.filter(pk=user.pk).update(is_staff=True)
+            client.force_login(user)
+            return user
+
+        def get(self, address: str, status: int = 200) -> str:
+            response = client.get(address)
+            assert response.status_code == status
+            return response.content.decode()
+
+        def table(self, name: str) -> str:
+            return self.get(f"/console/tables/{name}/")
+
+        def schema(self, name: str) -> str:
+            return self.get(f"/console/schemas/{name}/")
+
+        post = staticmethod(client.post)
+
+    made = Console()
+    made.client = client
+    made.enter("viewer")
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def test_the_console_opens_with_its_sidebar(db):
     console = Client()
     console.force_login(User.objects.create_superuser("root"))
     page = console.get("/console/").content.decode()
-    for link in ("/console/projects/managedtable/", "/console/auth/user/", "/docs"):
+    for link in ("/console/tables/", "/console/auth/user/", "/docs"):
         assert f'href="{link}"' in page
 
 
