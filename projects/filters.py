@@ -22,7 +22,7 @@ Reader = Callable[[str], Any]  # reads a parameter's text; raises Refused
 class Listing:
     """A list as it was asked for. `limit` is None where none was given; `after` is the place that its `cursor` means.
 
-    With `until` the list ends with the row in that place, and its limit is not asked again.
+    With `until` the list ends with the row in that place, and its limit is not asked again. One that is `backward` runs from its end on.
     """
 
     filter: AllOf = AllOf()  # noqa: RUF009 - It is frozen.
@@ -33,6 +33,7 @@ class Listing:
     cursor: str = ""
     after: tuple[str | None, ...] = ()
     until: tuple[str | None, ...] = ()
+    backward: bool = False
 
 
 def parse_listing(names: Names, parameters: Iterable[tuple[str, str]]) -> Listing:

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern
 
+from projects.console.grid import Grid
 from projects.console.table import Measured, Table
 from projects.console.tables import Tables
 from schema_registry.pages import page
@@ -12,4 +13,5 @@ urlpatterns: list[URLPattern] = [
     page("tables/", Tables, "tables"),
     page("tables/<str:table>/", Table, "table"),
     page("tables/<str:table>/measured/", Measured, "measured"),
+    page("tables/<str:table>/rows/", Grid, "rows"),
 ]

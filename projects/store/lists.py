@@ -35,8 +35,8 @@ def page(store: Store, schema: TableSchema, listing: Listing, source: str = "") 
     limit = listing.limit or DEFAULT_LIMIT
     expression = ", ".join([sql.row_json(listing.fields or schema.columns), *place(schema, listing.sort)])
     with reader(store, schema) as cursor:
-        is_large = not source and _is_large(store, cursor, schema)
-        statement = select(schema, listing, expression, limit=limit + 1, ordered=True, source=source, is_large=is_large)
+        by_number = not source and is_large(store, cursor, schema)
+        statement = select(schema, listing, expression, limit=limit + 1, ordered=True, source=source, by_number=by_number)
         found = execute(cursor, statement).fetchall()
     rows = [row for row, *_ in found[:limit]]
     store.stats.rows_read += len(rows)
@@ -67,16 +67,16 @@ def select(
     limit: int | None,
     ordered: bool,
     source: str = "",
-    is_large: bool = False,
+    by_number: bool = False,
 ) -> str:
     """The statement of a list: the rows inside, what is made of them outside, else DuckDB would make it of every row and then sort.
 
-    Of an `is_large` table the rows of the page are found by their numbers first, which leaves most columns unread.
+    With `by_number`, which pays for a large table, the rows of the page are found by their numbers first: most columns stay unread.
     """
-    relation, order = source or sql.table(schema.name), order_by(schema, listing.sort) if ordered else ""
+    relation, order = source or sql.table(schema.name), order_by(schema, listing.sort, backward=listing.backward) if ordered else ""
     page = (f" LIMIT {limit}" if limit else "") + (f" OFFSET {listing.offset}" if listing.offset else "")
     rows = f"FROM {relation}{_chosen(schema, listing)}{order}{page}"
-    if is_large and limit and schema.column("rowid") is None:
+    if by_number and limit and schema.column("rowid") is None:
         return f"SELECT {expression} FROM (SELECT * FROM {relation} WHERE rowid IN (SELECT rowid {rows}){order})"
     return f"SELECT {expression} FROM (SELECT * {rows})"
 
@@ -86,7 +86,7 @@ def _chosen(schema: TableSchema, listing: Listing) -> str:
     if not (listing.after or listing.until):
         return where(listing.filter)
     conditions = [f"({holds(listing.filter)})"]
-    conditions += [after(schema, listing.sort, listing.after)] if listing.after else []
+    conditions += [after(schema, listing.sort, listing.after, backward=listing.backward)] if listing.after else []
     conditions += [f"NOT {after(schema, listing.sort, listing.until)}"] if listing.until else []
     return f" WHERE {' AND '.join(conditions)}"
 
@@ -94,16 +94,17 @@ def _chosen(schema: TableSchema, listing: Listing) -> str:
 _sizes: dict[tuple[int, int, str], tuple[float, bool]] = {}  # by store, its generation and the table: until when, and whether it is large
 
 
-def _is_large(store: Store, cursor: duckdb.DuckDBPyConnection, schema: TableSchema) -> bool:
+def is_large(store: Store, cursor: duckdb.DuckDBPyConnection, schema: TableSchema) -> bool:
+    """Whether the table has so many rows that it pays to find those of a page by their numbers."""
     key, now = (id(store), store.generation, schema.name), time.monotonic()
-    until, is_large = _sizes.get(key, (0.0, False))
+    until, found = _sizes.get(key, (0.0, False))
     if now > until:
         counted = cursor.execute(f"SELECT count(*) FROM {sql.table(schema.name)}").fetchall()[0][0]
-        is_large = counted > LARGE
+        found = counted > LARGE
         if len(_sizes) > 10_000:
             _sizes.clear()
-        _sizes[key] = (now + REMEMBERED, is_large)
-    return is_large
+        _sizes[key] = (now + REMEMBERED, found)
+    return found
 
 
 @contextmanager

@@ -16,10 +16,11 @@ Place = tuple[str | None, ...]  # a value as text, or None for null, for each te
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One column of an order."""
+    """One column of an order; one that is read backward has its nulls first."""
 
     column: ColumnSchema
     descending: bool
+    nulls_first: bool = False
 
     @property
     def name(self) -> str:
@@ -27,8 +28,9 @@ class Term:
 
     @property
     def sql(self) -> str:
-        """Nulls last whichever way the column runs."""
-        return f"{self.name} {'DESC' if self.descending else 'ASC'}{'' if self.column.required else ' NULLS LAST'}"
+        """Nulls last whichever way the column runs, and so first where the order is read backward."""
+        nulls = "" if self.column.required else " NULLS FIRST" if self.nulls_first else " NULLS LAST"
+        return f"{self.name} {'DESC' if self.descending else 'ASC'}{nulls}"
 
     @property
     def text(self) -> str:
@@ -42,15 +44,16 @@ class Term:
         return value_of(self.column, literal(text)) if self.column.multivalued else f"{literal(text)}::{self.column.type}"
 
 
-def terms(schema: TableSchema, sort: Sort) -> tuple[Term, ...]:
-    """The order that a sort asks for; the key decides between equals."""
+def terms(schema: TableSchema, sort: Sort, *, backward: bool = False) -> tuple[Term, ...]:
+    """The order that a sort asks for, or its reverse; the key decides between equals."""
     sorted_by = {c.name for c, _ in sort}
-    return (*(Term(c, down) for c, down in sort), *(Term(c, False) for c in schema.key_columns if c.name not in sorted_by))
+    whole = (*sort, *((c, False) for c in schema.key_columns if c.name not in sorted_by))
+    return tuple(Term(c, down is not backward, backward) for c, down in whole)
 
 
-def order_by(schema: TableSchema, sort: Sort) -> str:
+def order_by(schema: TableSchema, sort: Sort, *, backward: bool = False) -> str:
     """The clause, with a space before it; nothing where there is neither a sort nor a key."""
-    order = ", ".join(term.sql for term in terms(schema, sort))
+    order = ", ".join(term.sql for term in terms(schema, sort, backward=backward))
     return f" ORDER BY {order}" if order else ""
 
 
@@ -63,9 +66,9 @@ def place_of(values: Iterable[object]) -> Place:
     return tuple(None if value is None else str(value) for value in values)
 
 
-def after(schema: TableSchema, sort: Sort, place: Place) -> str:
-    """The condition that a row comes after the place."""
-    order = terms(schema, sort)
+def after(schema: TableSchema, sort: Sort, place: Place, *, backward: bool = False) -> str:
+    """The condition that a row comes after the place, or before it where the order is read backward."""
+    order = terms(schema, sort, backward=backward)
     return _after(list(zip(order, place, strict=True)))
 
 
@@ -83,8 +86,11 @@ def _after(pairs: list[tuple[Term, str | None]]) -> str:
 
 
 def _further(term: Term, text: str | None) -> Iterator[str]:
-    """Nothing comes after a null but a null."""
-    if text is not None:
-        yield f"{term.name} {'<' if term.descending else '>'} {term.value(text)}"
-        if not term.column.required:
-            yield f"{term.name} IS NULL"
+    """Nothing comes after a null but a null, or, where nulls are first, every value."""
+    if text is None:
+        if term.nulls_first:
+            yield f"{term.name} IS NOT NULL"
+        return
+    yield f"{term.name} {'<' if term.descending else '>'} {term.value(text)}"
+    if not (term.column.required or term.nulls_first):
+        yield f"{term.name} IS NULL"
