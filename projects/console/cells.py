@@ -12,20 +12,24 @@ SHORT = 120  # characters that stand in a line; the title has more
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`kind` is text, number, null, empty, code or list. `href` is where it leads; `title` is the whole where `text` is not all of it."""
+    """`kind` is text, number, code or list, `is_void` that there is null or nothing. `href` is where it leads.
+
+    `title` is the whole where `text` is not all of it.
+    """
 
     text: str
     kind: str
     title: str = ""
     href: str = ""
     is_outside: bool = False  # It leads to another host.
+    is_void: bool = False
 
     @classmethod
     def of(cls, column: ColumnSchema, value: str | None, href: str = "") -> Self:
         if value is None:
-            return cls("null", "null")
+            return cls("null", kind_of(column), is_void=True)
         if value == "":
-            return cls("empty", "empty")
+            return cls("empty", kind_of(column), is_void=True)
         text = readable(column, value)
         title = value if text != value or len(text) > SHORT else ""
         outside = "" if href else address_in(column, value)

@@ -43,7 +43,8 @@ def page(store: Store, names: Names, listing: Listing) -> Paged:
     Raises BadRequest, SchemaMoved.
     """
     is_end, backward = listing.cursor == LAST, listing.cursor == LAST or listing.cursor.startswith(BACK)
-    begun = cursors.opened(names, replace(listing, cursor="" if is_end else listing.cursor.removeprefix(BACK)))
+    cursor = "" if is_end or not listing.cursor else listing.cursor.removeprefix(BACK) or BACK
+    begun = cursors.opened(names, replace(listing, cursor=cursor))
     found = grid.page(store, names.schema, replace(begun, backward=backward))
     goes_on = bool(listing.cursor or listing.offset)
     if goes_on and backward and not is_end and not found.more:
