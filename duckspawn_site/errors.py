@@ -43,6 +43,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.PlanNotFound: Answer(404, "plan-not-found", "No such plan"),
     projects.JobNotFound: Answer(404, "job-not-found", "No such job"),
     projects.JobFileNotFound: Answer(404, "job-file-not-found", "No such file"),
+    projects.UploadGone: Answer(404, "upload-gone", "The file is kept no longer"),
     projects.RejectsGone: Answer(404, "no-rejects", "No such rejects"),
     registry.UnknownSchema: Answer(404, "unknown-schema", "No such schema"),
     registry.UnknownVersion: Answer(404, "unknown-version", "No such version"),

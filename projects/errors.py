@@ -244,6 +244,10 @@ class RejectsGone(ProjectsError):
     """The job {job} has no file of rejects: it refused no row, or the seven days are over for which one is kept."""
 
 
+class UploadGone(ProjectsError):
+    """The file {file} is kept no longer: it was loaded or thrown away, or the seven days are over. Choose it again."""
+
+
 class JobOver(ProjectsError):
     """The job {job} is over: it ended {state}."""
 

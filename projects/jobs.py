@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,7 +17,7 @@ from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 
 from projects import audit, exports, loads, notices, plan_runs, plans, sync, undoing
-from projects.errors import JobOver, NotAllowed, StoreBusy
+from projects.errors import JobOver, NotAllowed, StoreBusy, UploadGone
 from projects.models import Job
 from projects.store import books
 from projects.store.connection import Store, get_store
@@ -64,6 +64,15 @@ def _load(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict
         path.unlink(missing_ok=True)
 
 
+def _check(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
+    """What a load of the file would do that leaves its bad rows out; the file stays."""
+    path = store.spool / Path(inputs["upload"]).name
+    if not path.exists():
+        raise UploadGone(file=inputs.get("file", ""))
+    options = replace(loads.options_of(inputs), skips=True, dry_run=True)
+    return loads.load_file(store, inputs["table"], path, options, actor=actor, job=job).as_json()
+
+
 def _export(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
     return exports.to_file(store, inputs, job)
 
@@ -93,6 +102,7 @@ KINDS: dict[str, Kind] = {
     "sync": Kind(rights.MANAGE_TABLES, _sync, again=True),
     "initialize": Kind(rights.MANAGE_TABLES, _initialize, again=True),
     "load": Kind(rights.WRITE_ROWS, _load),
+    "check": Kind(rights.WRITE_ROWS, _check),
     "apply": Kind(rights.MANAGE_TABLES, _apply),
     "undo": Kind(rights.MANAGE_TABLES, _undo),
     "export": Kind(rights.READ_ROWS, _export),

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 
 from projects import bodies, exchange, jobs, loads
@@ -28,15 +28,16 @@ def read_options(request: HttpRequest) -> Options:
     if unknown:
         raise BadRequest(detail=f"There is no parameter {', '.join(unknown)} here; there are {', '.join(PARAMETERS)}.")
     return Options(
-        on_conflict=_one_of(request, "on_conflict", ON_CONFLICT),
-        skips=_one_of(request, "on_error", loads.ON_ERROR) == "skip",
+        on_conflict=one_of(request.GET, "on_conflict", ON_CONFLICT),
+        skips=one_of(request.GET, "on_error", loads.ON_ERROR) == "skip",
         nulls=loads.read_nulls(request.GET.getlist("null")),
-        dry_run=_one_of(request, "dry_run", ("false", "true")) == "true",
+        dry_run=one_of(request.GET, "dry_run", ("false", "true")) == "true",
     )
 
 
-def _one_of(request: HttpRequest, name: str, allowed: tuple[str, ...]) -> str:
-    given = request.GET.get(name, allowed[0]).lower()
+def one_of(sent: QueryDict, name: str, allowed: tuple[str, ...]) -> str:
+    """One of the allowed words, the first where none is sent. Raises BadRequest for another."""
+    given = str(sent.get(name, allowed[0])).lower()
     if given not in allowed:
         raise BadRequest(detail=f"{name} is {', '.join(allowed[:-1])} or {allowed[-1]}, not {given!r}.")
     return given

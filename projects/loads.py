@@ -123,7 +123,7 @@ def load_file(
         with held(store, table) as live, told_apart(store, live):
             check_writable(live.name)
             names = versions.names(live, table, version, writes=True)
-            source = _source(store, names, path, options)
+            source = source_of(store, names, path, options)
             also = _keeping(keep, names) if keep else None
             is_large = path.stat().st_size >= LARGE[path.suffix.removeprefix(".")]
             done = bulk.run(Load(store, live, source, options, actor, refused, where, job, also, enforced(store), is_large))
@@ -151,8 +151,8 @@ def _record(done: Loaded, live: LiveTable, options: Options, *, actor: str, job:
         audit.record("rows.load", live.name, actor=actor, detail={"rows": done.inserted, "job": job or "", **more})
 
 
-def _source(store: Store, names: Names, path: Path, options: Options) -> Source:
-    """The file with its head understood. Rows that are there may be given in part."""
+def source_of(store: Store, names: Names, path: Path, options: Options) -> Source:
+    """The file with its head understood. Rows that are there may be given in part. Raises HeadRefused, BadRequest."""
     whole = options.on_conflict != "update"
     match form := path.suffix.removeprefix("."):
         case "csv":

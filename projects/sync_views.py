@@ -10,16 +10,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects import export_jobs, jobs, rejects
+from projects import export_jobs, job_rights, jobs, rejects
 from projects.bodies import CSV
-from projects.errors import BadRequest, JobNotFound, NotAllowed
+from projects.errors import BadRequest
 from projects.exchange import AnyFormat
 from projects.formats import FORMATS
 from projects.models import Job
-from projects.row_views import actor_of, check_scope
+from projects.row_views import check_scope
 from projects.serializers import JobSerializer, SyncRequest
 from projects.store.connection import get_store
-from projects.table_views import check_unscoped, json_object, visible_jobs
+from projects.table_views import check_unscoped, json_object
 from schema_registry import rights
 from schema_registry.rights import HasRight
 
@@ -91,9 +91,7 @@ class OneJob(APIView):
     )
     def delete(self, request: Request, job: str) -> Response:
         """Cancel a job of your own, or anybody's with the right to: one that waits is withdrawn, one that runs is interrupted."""
-        found = _found(request, job)
-        _check_may_cancel(request, found)
-        cancelled = jobs.cancel(found, actor=actor_of(request))
+        cancelled = job_rights.cancel(_found(request, job), request.user, request.auth)
         return Response(JobSerializer(cancelled).data, status=200 if cancelled.finished_at else 202)
 
 
@@ -113,22 +111,8 @@ class Rejects(APIView):
 
 
 def _found(request: Request, job: str) -> Job:
-    """The job, where it may be seen. Who may ask for a sync may see every sync: theirs can be one that was queued already."""
-    found = visible_jobs(request).filter(id=job).first()
-    if found is None and rights.allows(request.user, request.auth, rights.MANAGE_TABLES) and not rights.is_scoped(request.auth):
-        found = Job.objects.select_related("created_by").filter(id=job, kind="sync").first()
-    if found is None:
-        raise JobNotFound(job=job)
-    return found
-
-
-def _check_may_cancel(request: Request, job: Job) -> None:
-    """Raises NotAllowed. A token that may not leave such a job may not cancel its owner's either."""
-    needed = {rights.MANAGE_JOBS}
-    if job.created_by == request.user and job.kind in jobs.KINDS:
-        needed.add(jobs.KINDS[job.kind].right)
-    if not any(rights.allows(request.user, request.auth, right) for right in needed):
-        raise NotAllowed(actor=actor_of(request), kind=f"cancel the job {job.id}")
+    """Raises JobNotFound."""
+    return job_rights.found(job, request.user, request.auth)
 
 
 def _names(given: Any) -> list[str]:

@@ -17,7 +17,8 @@ from projects.aliases import Names
 from projects.errors import BadRequest, OutcomeRefused
 from projects.formats import FORMATS
 from projects.job_answers import accepted
-from projects.models import Job, Plan
+from projects.job_rights import visible
+from projects.models import Plan
 from projects.preferences import ASYNC, prefers
 from projects.row_views import Reach, actor_of, flag
 from projects.store.books import LiveTable
@@ -193,7 +194,8 @@ class Jobs(APIView):
     def get(self, request: Request) -> Response:
         """Jobs, newest first."""
         start, end = page_of(request._request)
-        return Response(serializers.JobSerializer(visible_jobs(request)[start:end], many=True).data)
+        seen = visible(request.user, request.auth)[start:end]
+        return Response(serializers.JobSerializer(seen, many=True).data)
 
 
 class VerifyAudit(APIView):
@@ -206,12 +208,6 @@ class VerifyAudit(APIView):
     def get(self, request: Request) -> Response:
         """Whether each entry of the audit log stands as it was written, and the last one that the DuckDB file knows is there."""
         return Response(serializers.VerdictSerializer(audit.verify()).data)
-
-
-def visible_jobs(request: Request) -> Any:
-    """The jobs that the list shows: a person's own, or everybody's with the right to."""
-    everybodys = rights.allows(request.user, request.auth, rights.MANAGE_JOBS)
-    return Job.objects.select_related("created_by").filter(**({} if everybodys else {"created_by": request.user}))
 
 
 def check_unscoped(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern
 
+from projects.console import imports, jobs
 from projects.console.grid import Grid
 from projects.console.table import Measured, Table
 from projects.console.tables import Tables
@@ -14,4 +15,8 @@ urlpatterns: list[URLPattern] = [
     page("tables/<str:table>/", Table, "table"),
     page("tables/<str:table>/measured/", Measured, "measured"),
     page("tables/<str:table>/rows/", Grid, "rows"),
+    page("tables/<str:table>/import/", imports.Import, "import"),
+    page("tables/<str:table>/import/<uuid:check>/", imports.Check, "import_check"),
+    page("jobs/", jobs.Jobs, "jobs"),
+    page("jobs/<uuid:job>/", jobs.OneJob, "job"),
 ]

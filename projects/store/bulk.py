@@ -163,7 +163,7 @@ def straight_insert(load: Load, relation: str, into: TableSchema) -> str:
     # One by one with OR: DuckDB looks no further at a row of which one is true, and null is as good as false.
     faults = [fault for g in given for fault in g.quick_faults(made[g.column.name])]
     faults += [f"NOT {load.source.guard}"] if load.source.guard else []
-    values = {g.column.name: _present(g, made[g.column.name], sparse=load.source.sparse) for g in given}
+    values = {g.column.name: present(g, made[g.column.name], sparse=load.source.sparse) for g in given}
     faults += [_unheld(reference, values) for reference in load.references]
     if faults:
         first = given[0].column.name
@@ -177,7 +177,7 @@ def _unheld(reference: Reference, values: Mapping[str, str]) -> str:
     return f"(({value}) IS NOT NULL AND NOT {reference.has(value)})"
 
 
-def _present(given: Given, value: str, *, sparse: bool) -> str:
+def present(given: Given, value: str, *, sparse: bool) -> str:
     """The value of a new row, or the default where the row lacks the column."""
     if not sparse or given.column.default is None:
         return value
@@ -244,6 +244,6 @@ def _written(load: Load, transaction: Transaction) -> Loaded:
             updated, inserted = updates.write(cursor, schema, load.source)
         changes = updates.entries(cursor, load.table, actor=load.actor, job=load.job) if updated else None
         return _ended(load, transaction, replace(loaded, inserted=inserted, updated=updated), changes)
-    values = {g.column.name: _present(g, g.value, sparse=load.source.sparse) for g in load.source.given}
+    values = {g.column.name: present(g, g.value, sparse=load.source.sparse) for g in load.source.given}
     inserted = cursor.execute(sql.insert_values(schema, values, staging.GOOD)).fetchall()[0][0]
     return _ended(load, transaction, replace(loaded, inserted=int(inserted)))

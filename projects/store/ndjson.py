@@ -17,7 +17,7 @@ import pyarrow as pa
 from projects.aliases import Names
 from projects.errors import BadRequest
 from projects.store import sql
-from projects.store.sources import ABSENT, LONGEST_LINE, REJECTED, REJECTS, ROW, ROWS, Given, cells_of
+from projects.store.sources import ABSENT, LONGEST_LINE, REJECTED, REJECTS, ROW, ROWS, Given, cells_of, limit
 from schema_registry.schema import ColumnSchema
 
 Cells = Mapping[str, str | None]
@@ -55,11 +55,11 @@ class NdjsonFile:
         source = f"(SELECT json AS line FROM read_ndjson_objects({path}, maximum_object_size = {LONGEST_LINE}))"
         return nullcontext(self._relation(source, self.strings))
 
-    def stage(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def stage(self, cursor: duckdb.DuckDBPyConnection, most: int | None = None) -> None:
         cursor.execute(REJECTS)
         cursor.register("__lines", pa.RecordBatchReader.from_batches(_LINES, _lines(self.path)))
         try:
-            cursor.execute("CREATE OR REPLACE TEMP TABLE lines AS SELECT * FROM __lines")
+            cursor.execute(f"CREATE OR REPLACE TEMP TABLE lines AS SELECT * FROM __lines{limit(most)}")
         finally:
             cursor.unregister("__lines")
         sound = f"(SELECT {ROW}, line FROM temp.lines WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END)"
@@ -203,7 +203,7 @@ def _list_kind(column: ColumnSchema, token: str) -> str:
 
 def read_ndjson(names: Names, path: Path, read_line: ReadLine) -> NdjsonFile:
     """The file, with the names that its first line has for the columns. No line is wrong yet."""
-    schema, row = names.schema, _first(path)
+    schema, row = names.schema, first_row(path)
     first = list(row)
     columns = {key: names.column(key) for key in first}
     found = [c for c in columns.values() if c]
@@ -214,7 +214,7 @@ def read_ndjson(names: Names, path: Path, read_line: ReadLine) -> NdjsonFile:
     return NdjsonFile(path, given, keys, usual, frozenset(k for k, value in row.items() if isinstance(value, str)), read_line)
 
 
-def _first(path: Path) -> dict[str, Any]:
+def first_row(path: Path) -> dict[str, Any]:
     """The first line that is not empty; no names and values where that is no object."""
     with path.open("rb") as file:
         line = next((line for line in iter(lambda: file.readline(LONGEST_LINE), b"") if line.strip()), b"{}")

@@ -96,17 +96,25 @@ class Source(Protocol):
         """The relation of a straight load, which may fail for a file that `stage` can read."""
         ...
 
-    def stage(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Fills the temporary tables `staged`, with the rows and their numbers, and `rejected`, with what is no row at all."""
+    def stage(self, cursor: duckdb.DuckDBPyConnection, most: int | None = None) -> None:
+        """Fills the temporary tables `staged`, with the rows and their numbers, and `rejected`, with what is no row at all.
+
+        With `most` only as many of the first rows are staged.
+        """
         ...
 
 
 REJECTS = f'CREATE OR REPLACE TEMP TABLE {REJECTED} ("row" BIGINT, "column" VARCHAR, "value" VARCHAR, code VARCHAR, reason VARCHAR)'
 
 
-def stage_relation(cursor: duckdb.DuckDBPyConnection, relation: str) -> None:
+def stage_relation(cursor: duckdb.DuckDBPyConnection, relation: str, most: int | None = None) -> None:
     cursor.execute(REJECTS)
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {ROWS} AS SELECT row_number() OVER () AS {ROW}, * FROM {relation}")
+    rows = f"SELECT row_number() OVER () AS {ROW}, * FROM {relation}{limit(most)}"
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {rows}")
+
+
+def limit(most: int | None) -> str:
+    return "" if most is None else f" LIMIT {most}"
 
 
 # Heads.
@@ -194,21 +202,22 @@ class CsvFile:
     def opened(self, cursor: duckdb.DuckDBPyConnection) -> AbstractContextManager[str]:
         return nullcontext(self.relation(ORDINARY_LINE))
 
-    def stage(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def stage(self, cursor: duckdb.DuckDBPyConnection, most: int | None = None) -> None:
         for table in ("malformed", "malformed_scan"):
             cursor.execute(f"DROP TABLE IF EXISTS temp.{table}")
-        stage_relation(cursor, self.relation(LONGEST_LINE, collect=True))
+        stage_relation(cursor, self.relation(LONGEST_LINE, collect=True), most)
         cursor.execute(_malformed(len(self.given)))
         cursor.execute(_RENUMBER)
 
 
 def read_csv(names: Names, path: Path, nulls: Sequence[str] = (), *, whole: bool = True) -> CsvFile:
     """The file with its head understood. Raises HeadRefused where the head does not fit the table."""
-    head = read_head(names, _csv_head(names.schema.name, path), whole=whole)
+    head = read_head(names, csv_head(names.schema.name, path), whole=whole)
     return CsvFile(path, tuple(cells_of(column, called) for _, column, called in head), ("", *nulls))
 
 
-def _csv_head(table: str, path: Path) -> list[str]:
+def csv_head(table: str, path: Path) -> list[str]:
+    """The names in the file's first line. Raises HeadRefused where it has none."""
     with path.open("rb") as file:
         first = file.readline(LONGEST_LINE)
     try:

@@ -33,9 +33,9 @@ def clear(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(f"DROP TABLE IF EXISTS temp.{table}")
 
 
-def stage(cursor: duckdb.DuckDBPyConnection, source: Source, schema: TableSchema, on_conflict: str) -> None:
-    """Reads the file into the temporary tables and finds all that can be found without the table itself."""
-    source.stage(cursor)
+def stage(cursor: duckdb.DuckDBPyConnection, source: Source, schema: TableSchema, on_conflict: str, most: int | None = None) -> None:
+    """Reads the file, or `most` of its first rows, into the temporary tables and finds all that can be found without the table itself."""
+    source.stage(cursor, most)
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE {IGNORED} ({ROW} BIGINT)")
     for given in source.given:
         cursor.execute(_broken(given, is_sparse=source.sparse, is_partial=on_conflict == "update"))
@@ -119,12 +119,12 @@ def _dangling(reference: Reference, given: Mapping[str, Given], *, is_sparse: bo
     default = f"CASE WHEN {ROW} NOT IN (SELECT {ROW} FROM {MATCHED}) THEN {sql.default_of(column)} END"
     value, cell, called = default, sql.literal(column.default), column.name
     if own:
-        value = f"CASE WHEN {absent(own.called)} THEN {default} ELSE {_value(own)} END" if is_sparse else _value(own)
+        value = f"CASE WHEN {absent(own.called)} THEN {default} ELSE {tried_value(own)} END" if is_sparse else tried_value(own)
         cell, called = f"coalesce({own.cell}, {cell})", own.called
     held = reference.has("s.__value")
     if reference.is_own and reference.target and (beside := given.get(reference.target.name)):
         same = f"{reference.common('g.v')} = {reference.common('s.__value')}"
-        held = f"({held} OR EXISTS (SELECT 1 FROM (SELECT {_value(beside)} AS v FROM {GOOD}) g WHERE {same}))"
+        held = f"({held} OR EXISTS (SELECT 1 FROM (SELECT {tried_value(beside)} AS v FROM {GOOD}) g WHERE {same}))"
     says = f"refers to {column.references}, which {'has no ' if reference.target else 'is no column of a table here'}"
     shown = f"{sql.literal(called)}, {cell}, 'reference', {sql.literal(says)}{f' || {cell}' if reference.target else ''}"
     rows = f"(SELECT *, {value} AS __value FROM {GOOD}) s"
@@ -140,7 +140,7 @@ def _key(given: Sequence[Given], columns: Sequence[str]) -> list[Given]:
     return [found[name.casefold()] for name in columns] if all(name.casefold() in found for name in columns) else []
 
 
-def _value(given: Given) -> str:
+def tried_value(given: Given) -> str:
     """The value of a column of staged rows, of which some may be bad: then null."""
     if given.raw:
         return f"TRY_CAST({given.value} AS {given.column.sql_type})"
@@ -160,7 +160,7 @@ def _same(key: Sequence[Given]) -> str:
 
 def _valued(key: Sequence[Given]) -> str:
     """The good staged rows with the values of these columns."""
-    values = (f"{_value(g)} AS {sql.quote('=' + g.column.name)}" for g in dict.fromkeys(key))
+    values = (f"{tried_value(g)} AS {sql.quote('=' + g.column.name)}" for g in dict.fromkeys(key))
     return f"(SELECT *, {', '.join(values)} FROM {GOOD})"
 
 
@@ -172,7 +172,7 @@ def _shown(key: Sequence[Given]) -> tuple[str, str]:
 
 def _repeats(key: Sequence[Given], on_conflict: str) -> str:
     """The statement that finds rows whose key stands in an earlier good row of the file."""
-    values = ", ".join(_value(g) for g in key)
+    values = ", ".join(tried_value(g) for g in key)
     called, cells = _shown(key)
     numbered = f"SELECT *, first_value({ROW}) OVER (PARTITION BY {values} ORDER BY {ROW}) AS __earlier FROM {GOOD} WHERE {_whole(key)}"
     again = f"FROM ({numbered}) WHERE __earlier < {ROW}"

@@ -49,9 +49,9 @@ class TypedFile:
             columns = ", ".join(f"{sql.quote(name)} AS {sql.quote(own)}" for name, own in self.head)
             yield f"(SELECT {columns} FROM {relation})"
 
-    def stage(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def stage(self, cursor: duckdb.DuckDBPyConnection, most: int | None = None) -> None:
         with self.opened(cursor) as relation:
-            stage_relation(cursor, relation)
+            stage_relation(cursor, relation, most)
 
 
 def read_parquet(store: Store, names: Names, path: Path, *, whole: bool = True) -> TypedFile:
@@ -65,8 +65,7 @@ def read_arrow(store: Store, names: Names, path: Path, *, whole: bool = True) ->
 
 
 def _read(store: Store, names: Names, path: Path, *, is_arrow: bool, whole: bool) -> TypedFile:
-    with store.read() as cursor, _opened(cursor, path, is_arrow=is_arrow) as relation:
-        types = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    types = typed_head(store, path, is_arrow=is_arrow)
     head = read_head(names, list(types), whole=whole)
     given = tuple(_given(column, called, types[name]) for name, column, called in head)
     problems = tuple(
@@ -77,6 +76,12 @@ def _read(store: Store, names: Names, path: Path, *, is_arrow: bool, whole: bool
     if problems:
         raise HeadRefused(table=names.schema.name, problems=problems)
     return TypedFile(path, given, tuple((name, column.name) for name, column, _ in head), is_arrow)
+
+
+def typed_head(store: Store, path: Path, *, is_arrow: bool) -> dict[str, str]:
+    """The names of the file's columns, each with its type as DuckDB writes it. Raises BadRequest for what is no such file."""
+    with store.read() as cursor, _opened(cursor, path, is_arrow=is_arrow) as relation:
+        return {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
 
 
 @contextmanager

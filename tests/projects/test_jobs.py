@@ -161,8 +161,8 @@ def test_a_right_that_was_lost_stops_the_job(running: Store) -> None:
     ("role", "may"),
     [
         ("viewer", {"export"}),
-        ("editor", {"export", "load"}),
-        ("steward", {"export", "load", "sync", "initialize", "verify_audit", "apply", "undo"}),
+        ("editor", {"export", "check", "load"}),
+        ("steward", {"export", "check", "load", "sync", "initialize", "verify_audit", "apply", "undo"}),
         ("operator", {"export", "verify_audit"}),
     ],
 )

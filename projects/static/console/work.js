@@ -1,0 +1,9 @@
+// What a page that asks again and again says aloud: only what is new, so that a reader is not told the same each second.
+const said = document.getElementById("said");
+
+function tell() {
+  const words = document.querySelector("[data-said]")?.dataset.said ?? "";
+  if (said && said.textContent !== words) said.textContent = words;
+}
+
+document.addEventListener("htmx:afterSettle", tell);
