@@ -42,10 +42,12 @@ logconfig_dict = dict_config(settings.LOG_LEVEL)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Starts the writer, the jobs and the heartbeat: after the fork, in the process that serves."""
-    from projects.owner import start_owner  # noqa: PLC0415 - Django is set up by now, and not before.
+    """Starts the writer, the jobs, the heartbeat and the samples: after the fork, in the process that serves."""
+    from monitoring.sampling import start_sampler  # noqa: PLC0415 - Django is set up by now, and not before.
+    from projects.owner import start_owner  # noqa: PLC0415
 
     start_owner()
+    start_sampler()
     graceful = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: Any) -> None:
@@ -65,6 +67,8 @@ def worker_int(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Lets the running write and job end, and closes the file."""
+    from monitoring.sampling import stop_sampler  # noqa: PLC0415
     from projects.owner import stop_owner  # noqa: PLC0415
 
+    stop_sampler()
     stop_owner()

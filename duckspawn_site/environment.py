@@ -53,9 +53,9 @@ def whole(name: str, default: int, *, lowest: int, highest: int) -> int:
     return int(value)
 
 
-def seconds_between(name: str, *, lowest: int, highest: int) -> int:
-    """The seconds between two runs of something, a whole number; 0, the default, is off."""
-    given = whole(name, 0, lowest=0, highest=highest)
+def seconds_between(name: str, *, default: int = 0, lowest: int, highest: int) -> int:
+    """The seconds between two runs of something, a whole number; 0 is off."""
+    given = whole(name, default, lowest=0, highest=highest)
     if 0 < given < lowest:
         raise ImproperlyConfigured(f"{name}={given}: give 0, which is off, or a whole number of seconds from {lowest} to {highest}.")
     return given

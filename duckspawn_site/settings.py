@@ -97,13 +97,14 @@ X_FRAME_OPTIONS = "DENY"
 # browsers' preload list. Django's docs warn that either, set in error, breaks those hosts for as long as the year lasts.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
+SAMPLE_EVERY = env.seconds_between("SAMPLE_EVERY", default=60, lowest=10, highest=3600)
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOGGING_CONFIG = "monitoring.logs.configure"
 LOGGING = {"level": LOG_LEVEL}
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "duckspawn_site.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

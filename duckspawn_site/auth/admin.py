@@ -14,6 +14,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from duckspawn_site.auth import tokens
 from duckspawn_site.auth.models import Token
 from projects import audit
+from schema_registry import rights
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -67,7 +68,7 @@ class TokenAdmin(ModelAdmin):
         return everybodys if request.user.is_superuser else everybodys.filter(user=request.user.pk)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.is_active and request.user.is_staff
+        return rights.may_enter(request.user)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

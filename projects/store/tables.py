@@ -1,6 +1,7 @@
 """Tables: made, changed, dropped, described. Each runs on the writer thread, is read back and compared, then committed."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -9,6 +10,7 @@ from projects.errors import PatternRefused, SchemaMismatch, SchemaMoved
 from projects.store import books, sql
 from projects.store.books import Entry, LiveTable
 from projects.store.connection import Store, Transaction
+from projects.store.errors import fitting
 from projects.store.references import references_of
 from schema_registry.schema import TableSchema
 from schema_registry.types import UnknownType, parse_type
@@ -131,6 +133,28 @@ def size(store: Store, name: str) -> Size:
             f"SELECT count(DISTINCT block_id) FROM pragma_storage_info({sql.literal(sql.quote(name))}) WHERE persistent"
         ).fetchall()[0][0]
     return Size(rows, blocks * BLOCK)
+
+
+def estimated_rows(store: Store) -> dict[str, int]:
+    """The live tables' rows by name, as the catalogue has them without counting: deleted rows may still be among them."""
+    with store.read() as cursor:
+        found = dict(
+            cursor.execute(
+                "SELECT table_name, estimated_size FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'main'"
+            ).fetchall()
+        )
+    return {table.name: found.get(table.name, 0) for table in store.tables()}
+
+
+def largest(store: Store, count: int) -> list[tuple[LiveTable, Size]]:
+    """The tables with the most rows, at most `count` of them, each with its size; one that goes or moves meanwhile is left out."""
+    estimated = estimated_rows(store)
+    first = sorted(store.tables(), key=lambda table: -estimated.get(table.name, 0))[:count]
+    found = []
+    for table in first:
+        with suppress(SchemaMoved), fitting(table.name):
+            found.append((table, size(store, table.name)))
+    return sorted(found, key=lambda one: -one[1].rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def test_somebody_signs_in_and_walks_to_a_tables_columns_and_rows(visitor, ada, 
     visitor.get_by_label("Username").fill("ada")
     visitor.get_by_label("Password").fill(PASSWORD)
     visitor.get_by_role("button", name="Log in").click()
-    expect(visitor.locator("#content").get_by_role("heading", name="Data")).to_be_visible()
+    expect(visitor.locator("#content").get_by_role("heading", name="What needs you now")).to_be_visible()
     sidebar(visitor, "Tables")
     expect(visitor.locator("#tables tbody tr")).to_have_count(3)
     visitor.locator("#tables").get_by_role("link", name="projects", exact=True).click()

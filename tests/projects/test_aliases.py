@@ -395,10 +395,7 @@ def test_an_old_name_is_never_a_columns_own_and_stands_for_one_that_is_there(cha
 
 def test_a_console_page_lists_old_names(flights: APIClient, client) -> None:
     ManagedTable.objects.create(name="flights")
-    user = user_with_role("steward")
-    user.is_staff = True
-    user.save()
-    client.force_login(user)
+    client.force_login(user_with_role("steward"))
     page = client.get("/console/tables/flights/").content.decode()
     assert '<code>dest</code> still stands for <code>destination</code>, deprecated since <time datetime="2026-03-01T' in page
     assert "<code>trips</code> still stands for this table" in page

@@ -1,0 +1,39 @@
+"""The console's door, which is open to everybody with a right of ours, and its first page."""
+
+from typing import Any
+
+from django.contrib.auth.forms import AuthenticationForm as DjangoAuthenticationForm
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from unfold.forms import AuthenticationForm
+from unfold.sites import UnfoldAdminSite
+
+from schema_registry.rights import may_enter
+
+NO_ROLE = "This account has no role here yet. Ask somebody who gives roles for one."
+
+
+class ConsoleLogin(AuthenticationForm):
+    """Name and password of somebody who is active and has a right of ours; Django's own form asks for its staff flag."""
+
+    def confirm_login_allowed(self, user: User) -> None:
+        DjangoAuthenticationForm.confirm_login_allowed(self, user)
+        if not may_enter(user):
+            raise ValidationError(NO_ROLE, code="no_role")
+
+
+class ConsoleSite(UnfoldAdminSite):
+    """Django's admin site. Its pages of models stay bound to their own permissions."""
+
+    login_form = ConsoleLogin
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return may_enter(request.user)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """What needs a person now, and how the service is."""
+        from monitoring.console import home  # noqa: PLC0415 - It reads models; this is imported while the apps are still made.
+
+        return super().index(request, home(request.user, request.GET.get("span", "")) | {"is_fullwidth": "1"} | (extra_context or {}))

@@ -1,0 +1,52 @@
+"""Everything that a page of the console may show, with hostile text wherever a person or a server may put some."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from projects import one_table, plans, rows
+from projects.evolution import drafts
+from projects.models import Job, Plan
+from projects.store import tables
+from projects.store.connection import Store
+from schema_registry import audit, snapshots
+from schema_registry.schema import TableSchema
+from schema_registry.sources.native import parse_document
+from tests.projects.conftest import projects, store  # noqa: F401 - Fixtures.
+
+HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'>"
+MARK = "onerror=alert(1)"  # of it, whatever is escaped around it
+COLUMN = f"c {HOSTILE}"
+
+
+COLUMNS = (
+    {"name": "id", "type": "INTEGER", "required": True, "description": HOSTILE},
+    {"name": COLUMN, "type": "VARCHAR", "description": HOSTILE, "unit": HOSTILE, "id": f"https://example.org/{HOSTILE}"},
+    {"name": "choice", "type": "VARCHAR", "enum": [HOSTILE, "b"], "default": HOSTILE},
+    {"name": "parent", "type": "INTEGER", "references": "hostile.id"},
+    {"name": "gone", "type": "VARCHAR", "description": "A later schema has it no longer."},
+)
+
+
+def hostile_schema(columns: Sequence[dict[str, Any]]) -> TableSchema:
+    """A table whose names, meanings, units, defaults and values are hostile, as far as a schema may have such."""
+    return parse_document({"name": "hostile", "description": HOSTILE, "columns": list(columns)}, f"doc {HOSTILE}")
+
+
+@pytest.fixture
+def shown(projects: Store) -> SimpleNamespace:  # noqa: F811
+    """The sample tables, and a hostile one with a row, a plan that waits, failed jobs, and audit entries."""
+    first, wanted = hostile_schema(COLUMNS), hostile_schema(COLUMNS[:-1])
+    snapshot = snapshots.record(first, {"note": HOSTILE}, provenance="live", url=f"https://example.org/{HOSTILE}")
+    tables.create(projects, first, version=1, provenance="live", actor=HOSTILE)
+    one_table.reconcile(projects)
+    rows.create(projects, "hostile", {"id": 7, COLUMN: HOSTILE, "choice": HOSTILE, "parent": 8, "gone": HOSTILE}, actor=HOSTILE)
+    later = snapshots.record(wanted, {"note": HOSTILE}, provenance="live", url=f"https://example.org/{HOSTILE}")
+    plan = plans.propose(drafts.to_schema(projects, projects.table("hostile"), wanted), actor=HOSTILE, snapshot=later)
+    Plan.objects.filter(pk=plan.pk).update(reason=HOSTILE, error=HOSTILE)
+    inputs = {"table": "hostile", "names": [HOSTILE], "file": HOSTILE}
+    job = Job.objects.create(kind="load", state="failed", inputs=inputs, error=HOSTILE, result={HOSTILE: HOSTILE})
+    entry = audit.append("table.create", HOSTILE, actor=HOSTILE, detail={HOSTILE: {"before": HOSTILE, "after": HOSTILE}})
+    return SimpleNamespace(store=projects, snapshot=snapshot, plan=plan, job=job, entry=entry)
