@@ -90,8 +90,8 @@ def latest_of_each() -> list[Snapshot]:
 
 
 def versions(name: str) -> list[Snapshot]:
-    """All snapshots of a table, newest first. Raises NoSnapshot."""
-    found = list(_of_table(name))
+    """All snapshots of a table, newest first; their schemas and documents are read when they are asked for. Raises NoSnapshot."""
+    found = list(_of_table(name).defer("schema", "document"))
     if not found:
         raise NoSnapshot(table=name)
     return found

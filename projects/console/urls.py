@@ -4,6 +4,7 @@ from django.urls import URLPattern
 
 from projects.console import imports, jobs
 from projects.console.grid import Grid
+from projects.console.schemas import Schema, Schemas
 from projects.console.table import Measured, Table
 from projects.console.tables import Tables
 from schema_registry.pages import page
@@ -19,4 +20,6 @@ urlpatterns: list[URLPattern] = [
     page("tables/<str:table>/import/<uuid:check>/", imports.Check, "import_check"),
     page("jobs/", jobs.Jobs, "jobs"),
     page("jobs/<uuid:job>/", jobs.OneJob, "job"),
+    page("schemas/", Schemas, "schemas"),
+    page("schemas/<str:table>/", Schema, "schema"),
 ]

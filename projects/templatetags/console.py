@@ -1,5 +1,6 @@
 """What the console's templates say in one way: moments in the reader's zone, numbers, states."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from django import template
@@ -35,6 +36,8 @@ COLOURS = {
     "destructive": "danger",
     "meaning": "warning",
     "strengthening": "warning",
+    "additive": "success",
+    "rename": "info",
 }
 
 
@@ -52,6 +55,12 @@ def moment(value: datetime | str | None) -> SafeString | str:
 def whole(value: float | None) -> str:
     """A whole number with its thousands apart."""
     return "" if value is None else f"{value:,.0f}"
+
+
+@register.filter
+def get(found: Mapping[str, object], key: str) -> object:
+    """What a mapping has under a key, or None."""
+    return found.get(key)
 
 
 @register.filter

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -50,13 +51,21 @@ def test_a_table_is_pinned_with_two_clicks(reader, tables):
     expect(line.get_by_text("pinned")).to_be_visible()
 
 
-def test_a_snapshot_shows_its_columns_and_its_document(reader):
+def test_two_versions_of_a_schema_stand_side_by_side(reader, tables):
     snapshots.record(sample("project_schema"), {"note": HOSTILE}, provenance="mock")
+    other = replace(sample("project_schema"), description="Something else.", columns=sample("project_schema").columns[:-1])
+    snapshots.record(other, {"note": "mended"}, provenance="live")
     reader.goto("/console/")
     sidebar(reader, "Schemas")
-    reader.locator("#result_list").get_by_role("link", name="projects").click()
-    expect(reader.get_by_role("cell", name="total_amount")).to_be_visible()
-    expect(reader.locator("pre")).to_contain_text(HOSTILE)
+    reader.locator("#snapshots").get_by_role("link", name="projects", exact=True).first.click()
+    gone = reader.locator("#changes tbody tr").filter(has_text="currency_code")
+    expect(gone.get_by_text("dropped", exact=True)).to_be_visible()
+    expect(gone.get_by_text("with all its values.")).to_be_visible()
+    expect(reader.locator("#documents")).to_contain_text(HOSTILE)
+    before = brightness(reader, gone.locator(".spawn-before").evaluate("cell => getComputedStyle(cell).backgroundColor"))
+    assert before < 0.97
+    reader.get_by_role("link", name="The other way round").click()
+    expect(reader.locator("#changes tbody tr").filter(has_text="currency_code").get_by_text("added", exact=True)).to_be_visible()
 
 
 def test_the_audit_log_shows_what_was_done(reader):
@@ -92,7 +101,7 @@ def brightness(page: Page, colour: str) -> float:
 
 def test_on_a_telephone_nothing_is_wider_than_the_page(reader, tables):
     reader.set_viewport_size({"width": 390, "height": 800})
-    for path in ("/", "/console/", "/console/tables/", "/console/tables/portfolio_projects/"):
+    for path in ("/", "/console/", "/console/tables/", "/console/tables/portfolio_projects/", "/console/schemas/"):
         reader.goto(path)
         assert reader.evaluate("document.documentElement.scrollWidth") <= 390, path
 
