@@ -25,15 +25,16 @@ class Cell:
     is_void: bool = False
 
     @classmethod
-    def of(cls, column: ColumnSchema, value: str | None, href: str = "") -> Self:
+    def of(cls, column: ColumnSchema, value: str | None, href: str = "", *, short: int = SHORT) -> Self:
+        """A value of which so many characters stand in `text`."""
         if value is None:
             return cls("null", kind_of(column), is_void=True)
         if value == "":
             return cls("empty", kind_of(column), is_void=True)
         text = readable(column, value)
-        title = value if text != value or len(text) > SHORT else ""
+        title = value if text != value or len(text) > short else ""
         outside = "" if href else address_in(column, value)
-        cut = f"{text[:SHORT]}…" if len(text) > SHORT else text
+        cut = f"{text[:short]}…" if len(text) > short else text
         return cls(cut, kind_of(column), shortened(title), href or outside, bool(outside))
 
 

@@ -4,11 +4,21 @@ from functools import cached_property
 from typing import Any
 
 from projects.console import places
+from projects.errors import DuplicateKey, RowReferenced, RowRefused, StoreBusy
 from projects.models import is_read_only
 from projects.store.books import LiveTable
 from projects.store.connection import get_store
 from schema_registry import rights
+from schema_registry.errors import Problem, SpawnError
 from schema_registry.pages import Page
+
+OPENED, ONCE, DEED = "__row", "__once", "__deed"  # A form's own fields: no column's name begins so.
+REFUSALS = (RowRefused, DuplicateKey, RowReferenced, StoreBusy)  # What a form says, and can be sent again after.
+
+
+def problems_of(refusal: SpawnError) -> list[Problem]:
+    """What is wrong, each with its place where it has one."""
+    return list(refusal.problems) or [Problem("", "refused", str(refusal))]
 
 
 class RowsPage(Page):

@@ -5,6 +5,9 @@ from django.urls import URLPattern
 from projects.console import imports, jobs
 from projects.console.grid import Grid
 from projects.console.schemas import Schema, Schemas
+from projects.console.lookup import Lookup
+from projects.console.row import OneRow
+from projects.console.row_add import NewRow
 from projects.console.table import Measured, Table
 from projects.console.tables import Tables
 from schema_registry.pages import page
@@ -22,4 +25,7 @@ urlpatterns: list[URLPattern] = [
     page("jobs/<uuid:job>/", jobs.OneJob, "job"),
     page("schemas/", Schemas, "schemas"),
     page("schemas/<str:table>/", Schema, "schema"),
+    page("tables/<str:table>/rows/add/", NewRow, "row_add"),
+    page("tables/<str:table>/rows/<str:key>/", OneRow, "row"),
+    page("tables/<str:table>/lookup/", Lookup, "lookup"),
 ]

@@ -48,6 +48,15 @@ def stretch(store: Store, live: LiveTable, since: int | None, limit: int) -> Str
     return Stretch(found, max(seen, latest) if is_whole else seen, is_whole)
 
 
+def of_row(store: Store, live: LiveTable, key: str, before: int | None, limit: int) -> tuple[list[Told], int]:
+    """At most `limit` entries of the row of that key, the latest first, before a number where one is given; and the last one forgotten."""
+    earlier = f" AND seq < {before}" if before is not None else ""
+    with store.read() as cursor:
+        entries = f"SELECT * FROM {BOOKS}.changes WHERE key = ?{earlier} AND ({_of(store, live)}) ORDER BY seq DESC LIMIT {limit}"
+        found = cursor.execute(f"SELECT seq, op, {_JSON} FROM ({entries}) ORDER BY seq DESC", [key]).fetchall()
+        return [Told(*row) for row in found], books.forgotten(cursor)
+
+
 def check_kept(store: Store, table: str, since: int) -> None:
     """Raises ChangesForgotten where entries after `since` are kept no longer."""
     with store.read() as cursor:
