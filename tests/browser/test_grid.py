@@ -76,7 +76,7 @@ def test_an_editor_filters_edits_a_row_sees_its_history_and_exports(visitor, liv
     visitor.go_back()
     expect(visitor.get_by_text("7 rows", exact=True)).to_be_visible()
     visitor.get_by_role("link", name="Remove the filter: status is ACTIVE").click()
-    expect(visitor.get_by_text("21 rows", exact=True)).to_be_visible()
+    expect(visitor.get_by_text("23 rows", exact=True)).to_be_visible()
 
 
 def test_an_editor_adds_a_row_is_told_what_is_wrong_with_it_and_deletes_it(visitor, live_server, farms):
