@@ -157,6 +157,8 @@ class ConfirmationMissing(ProjectsError):
 class QueryRefused(ProjectsError):
     """{detail}"""
 
+    place: tuple[int, int] | None = None  # line and character in the query, both from 1, where they are known
+
 
 class QueryTimedOut(ProjectsError):
     """The query did not end within {seconds} seconds and was stopped."""

@@ -21,7 +21,7 @@ from projects.store.connection import Store
 from projects.store.ndjson import first_row
 from projects.store.preview import FirstOfFile, first_of_file
 from projects.store.retries import steadily
-from projects.store.sources import csv_head
+from projects.store.sources import Given, csv_head
 from projects.store.typed import typed_head
 from schema_registry.errors import Problem
 from schema_registry.schema import ColumnSchema
@@ -96,6 +96,7 @@ class Cell:
 
     text: str | None
     fault: str = ""
+    is_number: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def _seen(store: Store, live: LiveTable, path: Path, options: Options) -> Previe
         return replace(seen, problems=refused.problems)
     first = first_of_file(store, live.schema, source, on_conflict=options.on_conflict, most=SHOWN)
     shown = [place for place, given in enumerate(source.given) if given.column in found or not source.sparse]
-    lines = _lines(first, [g.called for g in source.given], shown)
+    lines = _lines(first, source.given, shown)
     return replace(seen, columns=[source.given[place].column for place in shown], lines=lines)
 
 
@@ -166,21 +167,22 @@ def _without(column: ColumnSchema, options: Options) -> str:
     return "it is required" if column.required else "it stays empty"
 
 
-def _lines(first: FirstOfFile, called: Sequence[str], shown: Sequence[int]) -> list[Line]:
+def _lines(first: FirstOfFile, given: Sequence[Given], shown: Sequence[int]) -> list[Line]:
     """The rows in the file's order, those that are no rows at all between the others."""
     faults = {(r["row"], r["column"]): r["reason"] for r in first.rejects}
     known = {number: (sent, made) for number, sent, made in first.rows}
+    called = {given[at].called for at in shown}
     lines = []
     for number in sorted({*known, *(row for row, _ in faults)})[:SHOWN]:
         sent, made = known.get(number, ([], []))
-        cells = [_cell(sent[at], made[at], faults.get((number, called[at]), "")) for at in shown] if sent else []
+        cells = [_cell(sent[at], made[at], faults.get((number, given[at].called), ""), given[at].column) for at in shown] if sent else []
         whole = [reason for (row, column), reason in faults.items() if row == number and (not cells or column not in called)]
         lines.append(Line(number, cells, "; ".join(whole)))
     return lines
 
 
-def _cell(sent: str | None, made: str | None, fault: str) -> Cell:
-    return Cell(sent if fault else made, fault)
+def _cell(sent: str | None, made: str | None, fault: str, column: ColumnSchema) -> Cell:
+    return Cell(sent if fault else made, fault, column.type.is_number and not column.multivalued)
 
 
 # Checks and loads.

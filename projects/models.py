@@ -196,6 +196,25 @@ class Job(models.Model):
         return f"{self.kind} {self.id}"
 
 
+class AskedQuery(models.Model):
+    """A query that a person ran in the console; nobody else sees it, for its text may hold what they looked for."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    sql = models.TextField()
+    at = models.DateTimeField(auto_now_add=True)
+    rows = models.PositiveIntegerField(null=True, help_text="How many were shown; none where it failed.")
+    seconds = models.FloatField()
+    ok = models.BooleanField()
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["user", "-id"], name="queries_by_person")]
+
+    def __str__(self) -> str:
+        return f"a query of {self.user}"
+
+
 class Owner(models.Model):
     """The process that has the DuckDB file open, and when it last said so. At most one row."""
 

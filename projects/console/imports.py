@@ -149,7 +149,7 @@ class Check(Part):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         found = self._found()
-        self.title = str(found.inputs.get("file", ""))
+        self.title = f"Check of {found.inputs.get('file', '')}"
         state = shown(found, self.request.user) | self._offer(found)
         if not self.request.headers.get("HX-Request"):
             state |= self._look(found)

@@ -90,7 +90,7 @@ class OneJob(Part):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         found = job_rights.found(self.kwargs["job"], self.request.user)
-        self.title = " ".join(filter(None, (job_words.title(found.kind), job_words.subject(found))))
+        self.title = ": ".join(filter(None, (job_words.title(found.kind), job_words.subject(found))))
         return super().get_context_data(**kwargs) | shown(found, self.request.user)
 
 

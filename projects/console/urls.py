@@ -2,12 +2,12 @@
 
 from django.urls import URLPattern
 
-from projects.console import imports, jobs
+from projects.console import imports, jobs, query
 from projects.console.grid import Grid
-from projects.console.schemas import Schema, Schemas
 from projects.console.lookup import Lookup
 from projects.console.row import OneRow
 from projects.console.row_add import NewRow
+from projects.console.schemas import Schema, Schemas
 from projects.console.table import Measured, Table
 from projects.console.tables import Tables
 from schema_registry.pages import page
@@ -21,6 +21,8 @@ urlpatterns: list[URLPattern] = [
     page("tables/<str:table>/rows/", Grid, "rows"),
     page("tables/<str:table>/import/", imports.Import, "import"),
     page("tables/<str:table>/import/<uuid:check>/", imports.Check, "import_check"),
+    page("query/", query.Query, "query"),
+    page("query/columns/", query.Columns, "query_columns"),
     page("jobs/", jobs.Jobs, "jobs"),
     page("jobs/<uuid:job>/", jobs.OneJob, "job"),
     page("schemas/", Schemas, "schemas"),

@@ -83,8 +83,12 @@ def _csv_field(output: Output) -> str:
     """`concat` leaves a null out."""
     if output.style in (Style.BARE, Style.PLAIN):
         return output.printed
-    cell = f"to_json({output.printed})" if output.style is Style.NESTED else f"({output.printed})"
-    return f"'\"' || replace({cell}::VARCHAR, '\"', '\"\"') || '\"'"
+    return f"'\"' || replace({text(output)}, '\"', '\"\"') || '\"'"
+
+
+def text(output: Output) -> str:
+    """An expression that is the value as plain text, or null."""
+    return f"to_json({output.printed})::VARCHAR" if output.style is Style.NESTED else f"({output.printed})::VARCHAR"
 
 
 def _between(fields: Iterable[str]) -> Iterator[str]:

@@ -10,12 +10,6 @@ from projects.store.errors import fitting
 from projects.store.sources import REJECTED, ROW, ROWS, Source
 from schema_registry.schema import TableSchema
 
-LONGEST = 1000  # characters of a cell; what is longer ends in an ellipsis
-
-
-def _shortened(cell: str) -> str:
-    return f"CASE WHEN length({cell}) > {LONGEST} THEN left({cell}, {LONGEST}) || '…' ELSE {cell} END"
-
 
 @dataclass(frozen=True, slots=True)
 class FirstOfFile:
@@ -30,8 +24,8 @@ class FirstOfFile:
 
 def first_of_file(store: Store, schema: TableSchema, source: Source, *, on_conflict: str, most: int) -> FirstOfFile:
     """Reads no more of the file than it must. Raises BadRequest for a file that cannot be read, and SchemaMoved."""
-    sent = [_shortened(g.cell) for g in source.given]
-    made = [_shortened(sql.cell_of(g.column, present(g, staging.tried_value(g), sparse=source.sparse))) for g in source.given]
+    sent = [sql.shortened(g.cell) for g in source.given]
+    made = [sql.shortened(sql.cell_of(g.column, present(g, staging.tried_value(g), sparse=source.sparse))) for g in source.given]
     lists_ = f"[{', '.join(sent)}]::VARCHAR[], [{', '.join(made)}]::VARCHAR[]"
     with store.read() as cursor, fitting(schema.name):
         staging.stage(cursor, source, schema, on_conflict, most)

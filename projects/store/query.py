@@ -6,6 +6,7 @@ query around it asks for none (verified with two and four threads in `tests/proj
 
 import json
 import logging
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ import duckdb
 
 from projects.errors import DiskFull, OutOfMemory, QueryRefused, QueryTooLarge
 from projects.store import export
-from projects.store.outputs import of_query
-from projects.store.query_guard import LONGEST_SQL, check, explained, read_tree
+from projects.store.lines import text
+from projects.store.outputs import Style, of_query
+from projects.store.query_guard import LONGEST_SQL, check, read_tree, refused
+from projects.store.sql import quote, shortened
 from projects.store.watch import Watch, stays
 
-__all__ = ["Limits", "check", "write"]
+__all__ = ["First", "Limits", "check", "first", "write"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +36,15 @@ class Limits:
     seconds: float
     rows: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first rows of a result: its columns, each with whether it holds numbers, the rows' cells as text, and whether there are more."""
+
+    columns: list[tuple[str, bool]]
+    rows: list[list[str | None]]
+    is_cut: bool
 
 
 def write(
@@ -51,22 +63,65 @@ def write(
     Takes a fresh cursor, values for `?` or `$1` as JSON has them, and the `tables` that may be read. Raises QueryRefused, QueryTimedOut,
     QueryTooLarge, OutOfMemory, and ClientLeft once the client `is_gone`; what is in the file then is to be thrown away.
     """
+    with _asked(cursor, sql, params, tables, Watch(cursor, limits.seconds, is_gone)) as (sheet, watch):
+        with closing(export.chunks(cursor, sheet, form)) as chunks:
+            rows = size = 0
+            for chunk in chunks:
+                watch.check()
+                rows, size = rows + chunk.rows, size + len(chunk.data)
+                _check_size(rows, size, limits)
+                _write(file, chunk.data)
+        watch.check()
+        return size
+
+
+def first(
+    cursor: duckdb.DuckDBPyConnection,
+    sql: str,
+    params: Sequence[Any],
+    *,
+    tables: Collection[str],
+    limits: Limits,
+    is_gone: Callable[[], bool] = stays,
+) -> First:
+    """The first rows of one SELECT, no more than the limits say: what is over them is cut off. Takes and raises what `write` does."""
+    with _asked(cursor, sql, params, tables, Watch(cursor, limits.seconds, is_gone)) as (sheet, watch):
+        cells = ", ".join(shortened(text(output)) for output in sheet.outputs)
+        cursor.execute(f"{sheet.select(f'[{cells}]::VARCHAR[]')} LIMIT {limits.rows + 1}", params)
+        rows: list[list[str | None]] = []
+        size = 0
+        while size <= limits.bytes and (found := cursor.fetchmany(ROWS_AT_ONCE)):
+            watch.check()
+            rows += [row for (row,) in found]
+            size += sum(len(cell or "") for (row,) in found for cell in row)
+        watch.check()
+        is_cut = len(rows) > limits.rows or size > limits.bytes
+        return First([(o.name, o.style is Style.BARE) for o in sheet.outputs], rows[: limits.rows], is_cut)
+
+
+def as_written(cursor: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each name, and how a query has it: in quotes where it needs them."""
+    found = cursor.execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'").fetchall()
+    kept = {keyword for (keyword,) in found}
+    return [(name, name if _PLAIN.fullmatch(name) and name not in kept else quote(name)) for name in names]
+
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@contextmanager
+def _asked(
+    cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any], tables: Collection[str], watch: Watch
+) -> Iterator[tuple[export.Sheet, Watch]]:
+    """The checked query inside a read-only transaction, under the watch."""
     longest = _longest(params)
-    with _translated(), Watch(cursor, limits.seconds, is_gone) as watch:
+    with _translated(sql), watch:
         statement = read_tree(cursor, sql, tables, longest_parameter=longest)
         watch.check()
         with _read_only(cursor):
             sheet = _sheet(cursor, statement, params)
             watch.check()
-            with closing(export.chunks(cursor, sheet, form)) as chunks:
-                rows = size = 0
-                for chunk in chunks:
-                    watch.check()
-                    rows, size = rows + chunk.rows, size + len(chunk.data)
-                    _check_size(rows, size, limits)
-                    _write(file, chunk.data)
-            watch.check()
-            return size
+            yield sheet, watch
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
@@ -115,7 +170,7 @@ def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(sql: str) -> Iterator[None]:
     """DuckDB's errors about the statement or its values become QueryRefused; those of the store go on."""
     try:
         yield
@@ -127,7 +182,7 @@ def _translated() -> Iterator[None]:
     except duckdb.PermissionException as error:
         raise QueryRefused(detail="The query asks for what is not allowed.") from error
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
-        raise QueryRefused(detail=explained(error)) from error
+        raise refused(error, sql) from error
 
 
 def _longest(params: Sequence[Any]) -> int:

@@ -134,7 +134,7 @@ def _one_select(cursor: duckdb.DuckDBPyConnection, sql: str) -> str:
     except duckdb.OutOfMemoryException as error:
         raise OutOfMemory() from error
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
-        raise QueryRefused(detail=explained(error)) from error
+        raise refused(error, sql) from error
     if len(statements) != 1:
         raise QueryRefused(detail=f"A query is one SELECT statement; this has {len(statements)}.")
     if statements[0].type != duckdb.StatementType.SELECT:
@@ -168,6 +168,25 @@ def _tree_of(sql: str) -> Tree:
     if answer["error"] or len(answer["statements"]) != 1:
         raise QueryRefused(detail="The query cannot be checked, so it is not run.")
     return answer["statements"][0]
+
+
+def refused(error: duckdb.Error, sql: str) -> QueryRefused:
+    """What DuckDB says of the query, and where in it."""
+    return QueryRefused(detail=explained(error), place=_place(str(error), sql))
+
+
+_QUOTED_LINE = re.compile(r"^(LINE (\d+): (?:\.\.\.)?)(.*)\n( *)\^", re.MULTILINE)
+
+
+def _place(message: str, sql: str) -> tuple[int, int] | None:
+    """Line and character, from 1. DuckDB shows a part of the line, whose number counts what was written around the query."""
+    found = _QUOTED_LINE.search(message)
+    if not found:
+        return None
+    before, number, shown, blank = found[1], int(found[2]), found[3].removesuffix("..."), found[4]
+    lines = [(at, line.find(shown)) for at, line in enumerate(sql.split("\n"), 1)]
+    at, start = min(((at, start) for at, start in lines if start >= 0), key=lambda one: abs(one[0] - number), default=(0, 0))
+    return (at, start + len(blank) - len(before) + 1) if at else None
 
 
 def explained(error: duckdb.Error) -> str:

@@ -6,10 +6,11 @@ CSV and JSON bring cells. Parquet and Arrow (typed.py) bring values of their own
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import duckdb
 
@@ -203,9 +204,13 @@ class CsvFile:
         return nullcontext(self.relation(ORDINARY_LINE))
 
     def stage(self, cursor: duckdb.DuckDBPyConnection, most: int | None = None) -> None:
+        if most is not None:  # DuckDB tells of malformed records once it has read to the end of the file.
+            with beginning(self.path, most + 1) as path:
+                replace(self, path=path).stage(cursor)
+            return
         for table in ("malformed", "malformed_scan"):
             cursor.execute(f"DROP TABLE IF EXISTS temp.{table}")
-        stage_relation(cursor, self.relation(LONGEST_LINE, collect=True), most)
+        stage_relation(cursor, self.relation(LONGEST_LINE, collect=True))
         cursor.execute(_malformed(len(self.given)))
         cursor.execute(_RENUMBER)
 
@@ -214,6 +219,22 @@ def read_csv(names: Names, path: Path, nulls: Sequence[str] = (), *, whole: bool
     """The file with its head understood. Raises HeadRefused where the head does not fit the table."""
     head = read_head(names, csv_head(names.schema.name, path), whole=whole)
     return CsvFile(path, tuple(cells_of(column, called) for _, column, called in head), ("", *nulls))
+
+
+@contextmanager
+def beginning(path: Path, records: int) -> Iterator[Path]:
+    """A file beside this one that has its first records and no more, gone at the end; a line end between quotes ends no record."""
+    cut = path.with_name(f"{uuid4().hex}.csv")
+    try:
+        with path.open("rb") as file, cut.open("xb") as copy:
+            size, is_quoted = 0, False
+            while records and size < LONGEST_LINE and (line := file.readline(LONGEST_LINE)):
+                copy.write(line)
+                size, is_quoted = size + len(line), is_quoted ^ bool(line.count(b'"') % 2)
+                records -= not is_quoted
+        yield cut
+    finally:
+        cut.unlink(missing_ok=True)
 
 
 def csv_head(table: str, path: Path) -> list[str]:
@@ -230,13 +251,13 @@ def csv_head(table: str, path: Path) -> list[str]:
 
 
 def _malformed(columns: int) -> str:
-    """Records that are no rows at all; DuckDB counts them with the head as the first."""
+    """Records that are no rows at all, each once; DuckDB counts them with the head as the first, and tells of each column that lacks."""
     counts = f"fields than the {columns} of the head"
     reason = f"""CASE error_type WHEN 'TOO MANY COLUMNS' THEN 'has more {counts}' WHEN 'MISSING COLUMNS' THEN 'has fewer {counts}'
         WHEN 'UNQUOTED VALUE' THEN 'has a quote that does not close, or text after a closing quote'
         WHEN 'INVALID ENCODING' THEN 'is not UTF-8' WHEN 'INVALID UNICODE' THEN 'is not UTF-8'
         WHEN 'LINE SIZE OVER MAXIMUM' THEN 'is longer than {LONGEST_LINE >> 20} MiB' ELSE 'cannot be read as CSV' END"""
-    return f"INSERT INTO {REJECTED} SELECT line - 1, '', left(csv_line, 200), 'malformed', {reason} FROM malformed"
+    return f"INSERT INTO {REJECTED} SELECT DISTINCT ON (line) line - 1, '', left(csv_line, 200), 'malformed', {reason} FROM malformed"
 
 
 # Malformed records were left out of the staged rows, so that those after them have to count them too.

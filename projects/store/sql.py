@@ -158,6 +158,14 @@ def cell_of(column: ColumnSchema, value: str) -> str:
     return json_text(column, value) if column.multivalued else f"({_printed(column, value)})::VARCHAR"
 
 
+SHOWN = 1000  # characters of a cell that people look at
+
+
+def shortened(cell: str) -> str:
+    """A cell for people to look at: what is longer ends in an ellipsis."""
+    return f"CASE WHEN length({cell}) > {SHOWN} THEN left({cell}, {SHOWN}) || '…' ELSE {cell} END"
+
+
 # Rows.
 
 

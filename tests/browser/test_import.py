@@ -43,6 +43,7 @@ def test_an_editor_imports_a_file_with_bad_rows_reads_the_rejects_mends_it_and_l
     file.write_text(HEAD + GOOD + BAD)
     editor.goto("/console/tables/projects/import/")
     editor.get_by_label("The file", exact=True).set_input_files(file)
+    expect(editor.get_by_label("Texts that mean null")).to_have_value("")
     editor.get_by_role("button", name="Look at it").click()
     shown = editor.locator("#rows tbody tr")
     expect(shown).to_have_count(2)

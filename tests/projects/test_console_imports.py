@@ -116,6 +116,18 @@ def test_all_or_nothing_refuses_a_file_whose_rows_were_taken_meanwhile(editor, m
     assert "2 rows repeat a key, in the file or in the table mills; nothing was loaded." in words(editor.get(done["Location"]))
 
 
+def test_the_first_rows_have_the_numbers_that_rejects_give_them_in_a_long_file_too(editor, mills):
+    content = 'mill_id,name,power\n1,"one\nmill",1\n2,two\n' + "".join(f"{n},mill {n},1\n" for n in range(3, 60))
+    address = checked(editor, mills, content + "59\n")
+    text = words(editor.get(address))
+    assert "58 rows would be added. 2 rows do not fit." in text
+    assert "2 has fewer fields than the 3 of the head 3 3 mill 3" in text
+    assert "20 20 mill 20" in text
+    assert "21 21 mill" not in text
+    assert text.count("has fewer fields") == 3
+    assert spooled(mills) == [".csv"]
+
+
 def test_a_head_that_does_not_fit_is_refused_at_once_and_nothing_is_kept(editor, mills):
     text = bring(editor, f"mill_id,{SCRIPT}\n1,2\n", status=200).content.decode()
     assert SCRIPT not in text
