@@ -41,7 +41,8 @@ DATA = [
     _item("Schemas", "schema", f"{CONSOLE}schemas/", READ_ROWS, "What the ontology said each table should be, and when."),
     _item("Query", "terminal", f"{CONSOLE}query/", READ_ROWS, "A SELECT over the tables, and what you asked before."),
     _item("Jobs", "pending_actions", f"{CONSOLE}jobs/", READ_ROWS, "Work that outlives a request, and what came of it."),
-    _item("Audit log", "verified_user", f"{CONSOLE}schema_registry/auditentry/", READ_AUDIT, "Who did what. It can be verified."),
+    _item("Plans", "rule", f"{CONSOLE}plans/", READ_ROWS, "What a change would do to live rows; approve, apply, undo."),
+    _item("Audit log", "verified_user", f"{CONSOLE}audit/", READ_AUDIT, "Who did what. It can be verified."),
     _item("API docs", "api", "/docs", READ_ROWS, "Every path of the service and of each table."),
 ]
 PEOPLE = [

@@ -91,7 +91,7 @@ def _waiting(user: Any, may: dict[str, bool], here: Here, last: Sample | None) -
 
 
 def _chain() -> Iterator[Waiting]:
-    verdict = audit.glance()
+    verdict = audit.standing().verdict
     if not verdict.ok:
         yield Waiting(f"The audit log's chain is broken: {verdict.detail}.", "/console/audit/", "failed")
 

@@ -1,9 +1,12 @@
 """The audit log with its witness: the chain's head is kept in the DuckDB file too, so that a cut tail shows."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from projects.store import books
 from projects.store.connection import Store, Transaction, get_store
@@ -54,15 +57,58 @@ def _read(kept: str | None) -> Head:
 def verify() -> Verdict:
     """Checks the whole chain, and that it still has the head that the DuckDB file knows."""
     kept = _kept(get_store())
-    return audit.verify(kept if kept.seq else None)
+    return _remembered(audit.verify(kept if kept.seq else None), timezone.now())
 
 
-RECENT = 200  # entries that a glance reads
+# What a page shows: it must not read a long log each time.
+
+LOOK = 1_000  # entries that one look verifies at the most
+RECENT = 200  # entries, the newest of those that were verified, that each look reads anew
 
 
-def glance() -> Verdict:
-    """As `verify`, of the newest entries only, so that it costs the same however long the log is."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of the chain: the last verdict, when the chain was last read from its beginning, and the number of its last entry."""
+
+    verdict: Verdict
+    whole_at: datetime | None
+    last: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every entry there is was verified at some time."""
+        return self.verdict.ok and self.verdict.entries >= self.last
+
+
+_standing: tuple[Verdict, datetime | None] | None = None  # this process's own; a restart begins anew
+
+
+def standing() -> Standing:
+    """The chain as it was verified last, and what came since: it costs the same however long the log is.
+
+    A look reads the newest entries anew, and `LOOK` others at the most; what was found broken stays so until `verify`.
+    """
+    known, at = _standing or (Verdict(True, 0, None, "", Head(0, audit.GENESIS)), None)
+    if known.ok and known.head:
+        known = _remembered(_looked(known.head), at)
+    return Standing(known, at, audit.head().seq)
+
+
+def _looked(verified: Head) -> Verdict:
     kept = _kept(get_store())
     if not _stands(kept):
-        return Verdict(False, 0, kept.seq, f"entry {kept.seq} is not the one that DuckDB's file remembers")
-    return audit.verify(kept if kept.seq else None, last=RECENT)
+        return Verdict(False, verified.seq, kept.seq, f"entry {kept.seq} is not the one that DuckDB's file remembers")
+    newest = audit.verify(since=audit.before(verified.seq + 1 - RECENT), most=min(RECENT, verified.seq))
+    return audit.verify(kept if kept.seq else None, since=verified, most=LOOK) if newest.ok else newest
+
+
+def _remembered(verdict: Verdict, whole_at: datetime | None) -> Verdict:
+    global _standing  # noqa: PLW0603 - one process, one standing
+    _standing = (verdict, whole_at)
+    return verdict
+
+
+def forget_standing() -> None:
+    """Begins anew next time."""
+    global _standing  # noqa: PLW0603
+    _standing = None

@@ -153,6 +153,8 @@ class TablePinned(ProjectsError):
 class ConfirmationMissing(ProjectsError):
     """This takes data away; repeat the request with confirm={table}."""
 
+    table: str
+
 
 class QueryRefused(ProjectsError):
     """{detail}"""

@@ -23,6 +23,7 @@ from projects.errors import (
     PlanStale,
     SchemaMoved,
     StoreBusy,
+    TableNotFound,
     TablePinned,
     TableReadOnly,
 )
@@ -64,12 +65,28 @@ def _check_newest(plan: Plan) -> None:
         raise PlanStale(plan=plan.pk, reason=f"version {said.number} came since")
 
 
+def why_stale(store: Store, plan: Plan) -> str:
+    """Why a plan that waits would be refused as stale if it were applied now, as far as that is known without trying; else nothing."""
+    try:
+        _check_newest(plan)
+        is_of_live = plan.base is not None and plan.kind not in handmade.KINDS
+        if is_of_live and store.table(plan.table).schema.fingerprint != plan.base_fingerprint:
+            raise SchemaMoved(table=plan.table)
+    except (PlanStale, SchemaMoved, TableNotFound) as reason:
+        return str(reason)
+    return ""
+
+
 def check_confirmed(plan: Plan, confirm: str | None) -> None:
     """Raises ConfirmationMissing where the plan takes data away and nobody gave the table's name once more."""
-    takes = any(step["class"] == "destructive" and (step["rows_lost"] or step["change"].startswith("drop_")) for step in plan.steps)
-    takes = takes and plan.kind != Plan.Kind.ADOPT  # What is adopted was taken away already.
-    if takes and (confirm is None or confirm.casefold() != plan.table.casefold()):
+    if takes_data(plan) and (confirm is None or confirm.casefold() != plan.table.casefold()):
         raise ConfirmationMissing(table=plan.table)
+
+
+def takes_data(plan: Plan) -> bool:
+    """Whether the plan takes values, columns or the table away; what is adopted was taken away already."""
+    takes = any(step["class"] == "destructive" and (step["rows_lost"] or step["change"].startswith("drop_")) for step in plan.steps)
+    return takes and plan.kind != Plan.Kind.ADOPT
 
 
 # Applying.

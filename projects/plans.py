@@ -56,7 +56,7 @@ def propose(draft: Draft, *, actor: str, snapshot: Snapshot | None = None, prove
 def as_plan(draft: Draft, *, actor: str, snapshot: Snapshot | None = None, provenance: str = "", undoes: Plan | None = None) -> Plan:
     """As `propose`, kept nowhere: what a dry run shows."""
     base = draft.way.live if draft.way else draft.live.schema if draft.live else None
-    decided = decide(draft.steps, _own_policy(draft.table), _held(draft))
+    decided = decide(draft.steps, own_policy(draft.table), _held(draft))
     return Plan(
         table=draft.table,
         kind=draft.kind,
@@ -121,7 +121,8 @@ def waits_for(plan: Plan) -> str:
 _VERDICTS = {"wait": "It waits for a person.", "refuse": "The policy refuses it."}
 
 
-def _own_policy(table: str) -> dict[str, str]:
+def own_policy(table: str) -> dict[str, str]:
+    """What people decided for the table alone: the action for some of the classes."""
     record = ManagedTable.objects.filter(name__iexact=table).first()
     return dict(record.policy) if record else {}
 
@@ -165,7 +166,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "steps": plan.steps,
         "inputs": plan.inputs,
         "estimate": plan.estimate,
-        "suggestions": [asdict(one) for one in _suggestions(plan)],
+        "suggestions": [asdict(one) for one in suggested(plan)],
         "waits_for": waits_for(plan),
         "undoes": plan.undoes_id,
         "created_by": plan.created_by,
@@ -179,7 +180,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _suggestions(plan: Plan) -> list[Suggestion]:
+def suggested(plan: Plan) -> list[Suggestion]:
     """Columns that may only be called otherwise, for a person to say so."""
     if plan.state not in OPEN or plan.kind != Plan.Kind.CHANGE or not plan.base or not plan.target:
         return []
@@ -198,7 +199,7 @@ def waits(plan: Plan) -> bool:
 
 def _present(plan: Plan) -> list[tuple[dict[str, Any], str]]:
     """Each step with what the policy says of it: when the plan was made, or now where that is stricter."""
-    policy = settings.EVOLUTION_POLICY | _own_policy(plan.table)
+    policy = settings.EVOLUTION_POLICY | own_policy(plan.table)
     return [(step, max(step["action"], policy[step["class"]], key=ACTIONS.index)) for step in plan.steps]
 
 

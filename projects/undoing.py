@@ -15,7 +15,9 @@ from projects.store.connection import Store
 State = Plan.State
 
 
-def undo(store: Store, number: int, *, actor: str, confirm: str | None = None, inputs: Any = None, dry_run: bool = False) -> Plan:
+def undo(
+    store: Store, number: int, *, actor: str, confirm: str | None = None, inputs: Any = None, dry_run: bool = False, reason: str = ""
+) -> Plan:
     """Takes an applied plan back, values included.
 
     It waits, proposed, where rows were written since that the old schema cannot hold, where values go and nobody confirmed it, and
@@ -29,7 +31,7 @@ def undo(store: Store, number: int, *, actor: str, confirm: str | None = None, i
     if dry_run:
         return plans.as_plan(draft, actor=actor, provenance=provenance, undoes=plan)
     made = plans.propose(draft, actor=actor, provenance=provenance, undoes=plan)
-    return _at_once(store, made, actor, f"undo of plan {number}", waits=bool(waits_for(made, confirm)))
+    return _at_once(store, made, actor, reason or f"undo of plan {number}", waits=bool(waits_for(made, confirm)))
 
 
 def waits_for(made: Plan, confirm: str | None) -> str:

@@ -35,6 +35,7 @@ class Verdict:
     entries: int
     broken_at: int | None
     detail: str
+    head: Head | None = None  # the last entry that was found to be right
 
 
 def append(action: str, object: str, *, actor: str, detail: Mapping[str, Any] | None = None) -> AuditEntry:
@@ -56,35 +57,54 @@ def head() -> Head:
     return Head(*last) if last else Head(0, GENESIS)
 
 
-def verify(witness: Head | None = None, *, last: int | None = None) -> Verdict:
-    """Reads the whole log, or its `last` entries, and checks numbers, hashes and links; `witness` is a head that was kept elsewhere."""
-    previous = Head(0, GENESIS) if last is None else _before(head().seq - last)
-    entries = AuditEntry.objects.filter(seq__gt=previous.seq).order_by("seq").iterator(chunk_size=2_000)
+def verify(witness: Head | None = None, *, since: Head | None = None, most: int | None = None) -> Verdict:
+    """Reads the log and checks its numbers, its hashes and its links; `witness` is a head that was kept elsewhere.
+
+    It reads on from `since`, an entry that was found to be right before, and `most` entries at the most; both are all where left out.
+    """
+    previous = since or Head(0, GENESIS)
+    if previous.seq and not AuditEntry.objects.filter(seq=previous.seq, hash=previous.hash).exists():
+        return Verdict(False, previous.seq, previous.seq, f"entry {previous.seq} is not the one that was verified before")
+    found = AuditEntry.objects.filter(seq__gt=previous.seq).order_by("seq")
+    entries = (found if most is None else found[:most]).iterator(chunk_size=2_000)
+    left = most
     while True:
         try:
             entry = next(entries, None)
             reason = _fault(entry, previous) if entry else None
         except (ValueError, TypeError, AttributeError):
-            return Verdict(False, previous.seq, previous.seq + 1, f"entry {previous.seq + 1} cannot be read")
+            return Verdict(False, previous.seq, previous.seq + 1, f"entry {previous.seq + 1} cannot be read", previous)
         if entry is None:
-            return _witnessed(previous, witness)
+            return _partly(previous) if left == 0 else _witnessed(previous, witness)
         if reason:
-            return Verdict(False, previous.seq, entry.seq, reason)
-        previous = Head(entry.seq, entry.hash)
+            return Verdict(False, previous.seq, entry.seq, reason, previous)
+        previous, left = Head(entry.seq, entry.hash), None if left is None else left - 1
         if witness and witness.seq == entry.seq and witness.hash != entry.hash:
             return Verdict(False, entry.seq, entry.seq, f"entry {entry.seq} is not the one that DuckDB's file remembers")
 
 
-def _before(seq: int) -> Head:
-    """The entry of that number, or the last before it, taken on trust."""
-    found = AuditEntry.objects.filter(seq__lte=seq).order_by("-seq").values_list("seq", "hash").first()
+def before(seq: int) -> Head:
+    """The last entry of a number below this one, taken on trust."""
+    found = AuditEntry.objects.filter(seq__lt=seq).order_by("-seq").values_list("seq", "hash").first()
     return Head(*found) if found else Head(0, GENESIS)
+
+
+def _partly(last: Head) -> Verdict:
+    return Verdict(True, last.seq, None, f"{last.seq} entries so far, each linked to the one before it", last)
 
 
 def _witnessed(last: Head, witness: Head | None) -> Verdict:
     if witness and witness.seq > last.seq:
         return Verdict(False, last.seq, last.seq + 1, f"the log ends at entry {last.seq}; DuckDB's file remembers entry {witness.seq}")
-    return Verdict(True, last.seq, None, f"{last.seq} entries, each linked to the one before it")
+    return Verdict(True, last.seq, None, f"{last.seq} entries, each linked to the one before it", last)
+
+
+def fault(entry: AuditEntry) -> str | None:
+    """What is wrong with one entry, its link to the one before it included, or None."""
+    try:
+        return _fault(entry, before(entry.seq))
+    except (ValueError, TypeError, AttributeError):
+        return f"entry {entry.seq} cannot be read"
 
 
 def _fault(entry: AuditEntry, previous: Head) -> str | None:

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from duckspawn_site.auth import authentication
 from duckspawn_site.auth.models import Token
 from monitoring import checks
+from projects.audit import forget_standing
 from projects.models import forget_decided
 from projects.store.connection import reset_store
 
@@ -48,6 +49,7 @@ def own_store(settings, tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     reset_store()
     forget_decided()
+    forget_standing()
     authentication.forget_all()
     checks.forget_all()
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern
 
-from projects.console import imports, jobs, query
+from projects.console import audit, imports, jobs, plan_undo, plans, query
 from projects.console.grid import Grid
 from projects.console.lookup import Lookup
 from projects.console.row import OneRow
@@ -30,4 +30,12 @@ urlpatterns: list[URLPattern] = [
     page("tables/<str:table>/rows/add/", NewRow, "row_add"),
     page("tables/<str:table>/rows/<str:key>/", OneRow, "row"),
     page("tables/<str:table>/lookup/", Lookup, "lookup"),
+    page("plans/", plans.PlansPage, "plans"),
+    page("plans/together/", plans.TogetherPage, "plans_together"),
+    page("plans/<int:plan>/", plans.PlanPage, "plan"),
+    page("plans/<int:plan>/progress/", plans.PlanProgress, "plan_progress"),
+    page("plans/<int:plan>/undo/", plan_undo.UndoPage, "plan_undo"),
+    page("audit/", audit.AuditPage, "audit"),
+    page("audit/export/", audit.AuditExport, "audit_export"),
+    page("audit/<int:seq>/", audit.EntryPage, "audit_entry"),
 ]

@@ -18,7 +18,7 @@ from schema_registry.schema import ColumnSchema, TableSchema
 _NUMBER = re.compile(r"[+-]?\d{1,12}(/[1-9]\d{0,11}|(\.\d{1,12})?([eE][+-]?\d)?)", re.ASCII)
 KINDS = ("constant", "expression", "mapping", "factor")
 # The changes that can put a row in the way, which a constant, an expression or a mapping then answers.
-_ANSWERED = {
+ANSWERED = {
     "add_column",
     "change_type",
     "change_multivalued",
@@ -131,7 +131,7 @@ def _check_used(column: ColumnSchema, given: Backfill, changes: Sequence[Change]
     kinds = {c.kind for c in changes if c.column == column.name}
     if given.factor is not None and not any(c.column == column.name and c.change_class == "meaning" for c in changes):
         raise _Refused(f"the unit of {column.name} does not change, so it takes no factor")
-    if given.factor is None and not kinds & _ANSWERED:
+    if given.factor is None and not kinds & ANSWERED:
         raise _Refused(f"nothing of {column.name} changes that could put a row in the way, so it takes no {given.kind}")
 
 

@@ -38,6 +38,7 @@ COLOURS = {
     "strengthening": "warning",
     "additive": "success",
     "rename": "info",
+    "proposed": "warning",
 }
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Page, expect
 
-from schema_registry import audit, snapshots
+from schema_registry import snapshots
 from tests.browser.conftest import HOSTILE
 from tests.conftest import PASSWORD
 from tests.projects.conftest import sample
@@ -66,15 +66,6 @@ def test_two_versions_of_a_schema_stand_side_by_side(reader, tables):
     assert before < 0.97
     reader.get_by_role("link", name="The other way round").click()
     expect(reader.locator("#changes tbody tr").filter(has_text="currency_code").get_by_text("added", exact=True)).to_be_visible()
-
-
-def test_the_audit_log_shows_what_was_done(reader):
-    audit.append("table.create", HOSTILE, actor="ada", detail={"version": 1})
-    reader.goto("/console/")
-    sidebar(reader, "Audit log")
-    expect(reader.locator("#result_list")).to_contain_text(HOSTILE)
-    reader.locator("#result_list tbody").get_by_role("link").first.click()
-    expect(reader.locator("pre")).to_contain_text('"version": 1')
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

@@ -1,0 +1,93 @@
+"""The undo of an applied plan in the console: what it would bring back and take away, then done, or left to wait."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from projects import plans, undoing
+from projects.console import plan_deeds, plan_inputs, plan_story
+from projects.errors import InputsRefused
+from projects.models import Plan
+from projects.store.connection import get_store
+from schema_registry import rights
+from schema_registry.errors import Problem, SpawnError
+from schema_registry.pages import Page
+
+
+class UndoPage(Page):
+    """GET shows the undo as the plan that it is, and changes nothing; POST does it, or leaves it to wait where it must."""
+
+    template_name = "console/plan_undo.html"
+    rights = {"GET": rights.MANAGE_TABLES, "POST": rights.MANAGE_TABLES}
+
+    @property
+    def crumbs(self) -> list[tuple[str, str]]:
+        number = self.kwargs["plan"]
+        return [("Plans", reverse("console:plans")), (f"Plan {number}", reverse("console:plan", args=[number]))]
+
+    def get(self, request: HttpRequest, plan: int) -> HttpResponse:
+        try:
+            return self.render_to_response(self.get_context_data(made=self._drawn(plan, None)))
+        except SpawnError as refused:
+            messages.error(request, str(refused))
+            return redirect("console:plan", plan)
+
+    def post(self, request: HttpRequest, plan: int) -> HttpResponse:
+        given: plan_inputs.Inputs = {}
+        try:
+            plain = self._drawn(plan, None)
+            given = plan_inputs.read(request.POST, plan_inputs.asked(plain, {}))
+            plan_inputs.check_filled(plain.table, given)
+            made = self._drawn(plan, given)
+            if _takes_values(made) and not self._is_confirmed(made):
+                error = f"Type the table's name, {made.table}: the undo takes values away."
+                return self._again(made, given, confirm_error=error)
+            return self._undone(plan, given)
+        except InputsRefused as refused:
+            return self._again(plain, given, problems=refused.problems)
+        except SpawnError as refused:
+            messages.error(request, str(refused))
+            return redirect("console:plan", plan)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        made: Plan = kwargs["made"]
+        self.title = f"Undo plan {self.kwargs['plan']} of {made.table}"
+        given: plan_inputs.Inputs = kwargs.pop("given", {})
+        problems: Sequence[Problem] = kwargs.pop("problems", ())
+        words = undoing.waits_for(made, made.table)
+        return super().get_context_data(
+            steps=[step | {"held": ""} for step in plan_story.told(made, given, problems)],  # Who undoes it approves it.
+            takes_values=_takes_values(made),
+            waits_for=words,
+            problems=problems,
+            number=self.kwargs["plan"],
+            **kwargs,
+        )
+
+    def _drawn(self, plan: int, given: plan_inputs.Inputs | None) -> Plan:
+        return undoing.undo(get_store(), plan, actor=plan_deeds.actor_of(self.request), inputs=given or None, dry_run=True)
+
+    def _is_confirmed(self, made: Plan) -> bool:
+        return self.request.POST.get("confirm", "").strip().casefold() == made.table.casefold()
+
+    def _again(self, made: Plan, given: plan_inputs.Inputs, **kwargs: Any) -> HttpResponse:
+        typed: Mapping[str, str] = {name: self.request.POST.get(name, "") for name in ("reason", "confirm")}
+        return self.render_to_response(self.get_context_data(made=made, given=given, typed=typed, **kwargs))
+
+    def _undone(self, plan: int, given: plan_inputs.Inputs) -> HttpResponse:
+        reason, confirm = self.request.POST.get("reason", "").strip(), self.request.POST.get("confirm", "").strip()
+        actor = plan_deeds.actor_of(self.request)
+        made = undoing.undo(get_store(), plan, actor=actor, confirm=confirm, inputs=given or None, reason=reason)
+        if made.state in plans.OPEN:
+            messages.warning(self.request, f"The undo waits as plan {made.pk}. {undoing.waits_for(made, confirm)}")
+        else:
+            messages.success(self.request, f"Plan {plan} is undone, by plan {made.pk}.")
+        return redirect("console:plan", made.pk)
+
+
+def _takes_values(made: Plan) -> bool:
+    return any(step["rows_lost"] for step in made.steps)
