@@ -14,6 +14,7 @@ from monitoring.sampling import LEVELS, SUMMED
 from schema_registry.rights import OPERATE, READ_ROWS
 
 POINTS = 60  # of a chart, at most
+SHORTEST = 20  # intervals between samples that a chart shows at least
 SPANS = {
     "hour": ("1 hour", timedelta(hours=1)),
     "day": ("24 hours", timedelta(days=1)),
@@ -119,8 +120,10 @@ class Chart:
 def drawn(may: dict[str, bool], span: str) -> dict[str, Any]:
     """The charts for a reader with these rights, over one of SPANS; none while there are no samples."""
     span = span if span in SPANS else next(iter(SPANS))
-    width = max(SPANS[span][1] / POINTS, timedelta(seconds=2 * settings.SAMPLE_EVERY))
-    found = _buckets(SPANS[span][1], width)
+    now = timezone.now()
+    first = _first(now - SPANS[span][1], now)
+    width = max((now - first) / (POINTS - 1), timedelta(seconds=2 * settings.SAMPLE_EVERY))
+    found = _buckets(first, now, width)
     is_empty = not any(found.values())
     kinds = [kind for kind in KINDS if may[kind.right]]
     return {
@@ -155,13 +158,18 @@ def _said(name: str, values: Sequence[Value], kind: Kind) -> str:
 # Points.
 
 
-def _buckets(span: timedelta, width: timedelta) -> dict[datetime, Bucket | None]:
-    """The samples of the last `span` in points of that width, by when each ends; None where there is no sample."""
-    count, now = int(span / width), timezone.now()
-    names = (*SUMMED, *LEVELS)
+def _first(since: datetime, now: datetime) -> datetime:
+    """Where the charts begin: with the first sample, for a service that is young has no empty hours before it."""
+    first = Sample.objects.filter(at__gt=since).order_by("at").values_list("at", flat=True).first()
+    return min(first, now - SHORTEST * timedelta(seconds=settings.SAMPLE_EVERY)) if first else since
+
+
+def _buckets(first: datetime, now: datetime, width: timedelta) -> dict[datetime, Bucket | None]:
+    """The samples since `first` in points of that width, by when each ends; None where there is no sample."""
+    count, names = int((now - first) / width) + 1, (*SUMMED, *LEVELS)
     found: list[list[tuple[Value, ...]]] = [[] for _ in range(count)]
-    for at, *values in Sample.objects.filter(at__gt=now - count * width, at__lte=now).order_by("at").values_list("at", *names):
-        found[count - 1 - min(int((now - at) / width), count - 1)].append(tuple(values))
+    for at, *values in Sample.objects.filter(at__gte=first, at__lte=now).order_by("at").values_list("at", *names):
+        found[count - 1 - int((now - at) / width)].append(tuple(values))
     return {now - (count - 1 - n) * width: _together(names, samples) for n, samples in enumerate(found)}
 
 

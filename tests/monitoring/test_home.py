@@ -139,8 +139,17 @@ def test_a_chart_says_in_words_what_its_lines_show(home, in_step):
     assert "1.5 MB at last, 1.5 MB at most." in text
     assert text.count('data-value="500') == 3
     assert "Each point is what was counted in 2 minutes" in text
-    assert "in 24 minutes" in home("operator", "?span=day")
     assert "in 2 minutes" in home("operator", "?span=nonsense")
+
+
+def test_a_chart_begins_with_the_first_sample_of_its_span(home, in_step):
+    now = timezone.now()
+    Sample.objects.create(at=now - timedelta(hours=12), seconds=60, requests=1)
+    Sample.objects.create(at=now - timedelta(minutes=20), seconds=60, requests=10)
+    Sample.objects.create(at=now, seconds=60, requests=100)
+    hour, day = home("operator"), home("operator", "?span=day")
+    assert ("in 2 minutes" in hour, "110 requests." in hour) == (True, True)
+    assert ("in 12 minutes" in day, "111 requests." in day) == (True, True)
 
 
 def test_the_ten_largest_of_many_tables_are_shown(home, store):  # noqa: F811
