@@ -114,7 +114,7 @@ def change(server: Server, documents: Path) -> int:
     columns["air_time"] |= {"name": "airborne_time", "renamed_from": "air_time", "description": "Time between take-off and landing."}
     columns["distance"] |= {"unit": "kilometre"}
     columns["tailnum"] |= {"required": True}
-    columns["cancelled"] = {"name": "cancelled", "type": "BOOLEAN", "description": "Whether the flight never left.", "default": "false"}
+    columns["cancelled"] = {"name": "cancelled", "type": "BOOLEAN", "description": "Whether the flight never left.", "default": False}
     path.write_text(json.dumps(document | {"columns": list(columns.values())}))
     server.post("/admin/sync", json={"names": ["flights"]}).raise_for_status()
     for _ in range(600):

@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from monitoring.models import Sample
 from tests.site.conftest import shown  # noqa: F401 - A fixture.
-from tests.site.console_pages import pages
+from tests.site.console_pages import pages_of_ours
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ def darken(page: Page) -> None:
 def test_axe_finds_nothing_serious_on_any_page(reader: Page, shown: SimpleNamespace):  # noqa: F811
     Sample.objects.create(at=shown.entry.at, seconds=60, requests=5, file_bytes=10**6)
     found = {}
-    for address in ["/", *pages(shown)]:
+    for address in ["/", *pages_of_ours(shown)]:
         reader.emulate_media(color_scheme="light")
         reader.goto(address)
         reader.add_style_tag(content=STILL)

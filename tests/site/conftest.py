@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from projects import one_table, plans, rows
+from projects import imports, jobs, one_table, plans, rows
 from projects.evolution import drafts
 from projects.models import Job, Plan
-from projects.store import tables
+from projects.store import spool, tables
+from projects.store.bulk import Options
 from projects.store.connection import Store
 from schema_registry import audit, snapshots
 from schema_registry.schema import TableSchema
@@ -49,4 +50,18 @@ def shown(projects: Store) -> SimpleNamespace:  # noqa: F811
     inputs = {"table": "hostile", "names": [HOSTILE], "file": HOSTILE}
     job = Job.objects.create(kind="load", state="failed", inputs=inputs, error=HOSTILE, result={HOSTILE: HOSTILE})
     entry = audit.append("table.create", HOSTILE, actor=HOSTILE, detail={HOSTILE: {"before": HOSTILE, "after": HOSTILE}})
-    return SimpleNamespace(store=projects, snapshot=snapshot, plan=plan, job=job, entry=entry)
+    check = brought(projects)
+    return SimpleNamespace(store=projects, snapshot=snapshot, plan=plan, job=job, entry=entry, check=check)
+
+
+def brought(store: Store) -> Job:  # noqa: F811
+    """A file that somebody brought, with a good row and a bad one, and its check, which is done."""
+    path = spool.folder(store) / "job-hostile.upload"
+    path.write_text(f'id,"{COLUMN.replace(chr(34), chr(34) * 2)}",choice\n1,{HOSTILE[:20]},b\n{HOSTILE[:20]},x,c\n')
+    placed = imports.place(path, "hostile.csv", "csv")
+    check = imports.check(placed, "hostile", f"{HOSTILE}.csv", Options(skips=True), None)
+    while job := jobs.next_job():
+        jobs.run(store, job)
+    check.refresh_from_db()
+    assert check.state == Job.State.DONE, check.error
+    return check

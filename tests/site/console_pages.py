@@ -1,36 +1,71 @@
 """Every page of the console: its address, and who may see it. A page that is not here fails a test."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 ROLES = ("viewer", "editor", "steward", "operator", "superuser")
-READERS = set(ROLES)
-STEWARDS = {"steward", "superuser"}
-WRITERS = {"editor", "steward", "superuser"}
-AUDITORS = {"steward", "operator", "superuser"}
-ROOT = {"superuser"}
+ALL = frozenset(ROLES)
+WRITERS = frozenset({"editor", "steward", "superuser"})
+STEWARDS = frozenset({"steward", "superuser"})
+OPERATORS = frozenset({"operator", "superuser"})
+AUDITORS = frozenset({"steward", "operator", "superuser"})
+ROOT = frozenset({"superuser"})
+NOBODY: frozenset[str] = frozenset()
 
-# The name of each page of ours, with its address below /console/ and who may GET it.
-OURS: dict[str, tuple[str, set[str]]] = {}
-# Who may POST to it; for all others it is 403.
-POSTS: dict[str, set[str]] = {}
-# Django's own pages that stand in the console, by address.
-DJANGOS = {
-    "": READERS,
-    "?span=day": READERS,
-    "people/token/": READERS,
-    "password_change/": READERS,
-    "auth/user/": ROOT,
-    "auth/user/add/": ROOT,
-    "auth/group/": ROOT,
-    "projects/managedtable/": READERS,
-    "projects/job/": READERS,
-    "schema_registry/snapshot/": READERS,
-    "schema_registry/auditentry/": AUDITORS,
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An address below /console/ with what the fixture `shown` made in it, who may GET it, and who may POST to it.
+
+    Others are answered 403, but those to whom it is `hidden` 404: it is another person's. A `part` is fetched into a page.
+    """
+
+    path: str
+    may: frozenset[str] = ALL
+    posts: frozenset[str] = NOBODY
+    hidden: frozenset[str] = NOBODY
+    part: bool = False
+
+    def status(self, role: str) -> int:
+        return 200 if role in self.may else 404 if role in self.hidden else 403
+
+
+OURS: dict[str, Visit] = {
+    "tables": Visit("tables/"),
+    "table": Visit("tables/hostile/", posts=STEWARDS),
+    "measured": Visit("tables/hostile/measured/", part=True),
+    "rows": Visit("tables/hostile/rows/"),
+    "import": Visit("tables/hostile/import/", may=WRITERS, posts=WRITERS),
+    "import_check": Visit("tables/hostile/import/{check}/", may=ROOT, posts=ROOT, hidden=WRITERS),
+    "jobs": Visit("jobs/"),
+    "job": Visit("jobs/{job}/", may=OPERATORS, posts=ALL, hidden=ALL),
 }
+# The same pages in other states.
+STATES = (Visit("?span=day"), Visit("tables/hostile/?measured=1"), Visit("jobs/?state=failed"))
+# Django's own, by address.
+DJANGOS = (
+    Visit(""),
+    Visit("people/token/"),
+    Visit("password_change/"),
+    Visit("auth/user/", may=ROOT),
+    Visit("auth/user/add/", may=ROOT),
+    Visit("auth/group/", may=ROOT),
+    Visit("schema_registry/snapshot/"),
+    Visit("schema_registry/auditentry/", may=AUDITORS),
+)
 
 
-def pages(shown: SimpleNamespace) -> dict[str, set[str]]:
-    """Each address of the console, for what the fixture `shown` made, with who may see it."""
-    made = {"job": shown.job.pk, "plan": shown.plan.pk, "entry": shown.entry.pk}
-    ours = {path.format_map(made): may for path, may in OURS.values()}
-    return {f"/console/{path}": may for path, may in (DJANGOS | ours).items()}
+def address(visit: Visit, shown: SimpleNamespace) -> str:
+    made = {"job": shown.job.pk, "plan": shown.plan.pk, "entry": shown.entry.pk, "check": shown.check.pk}
+    return "/console/" + visit.path.format_map(made)
+
+
+def pages(shown: SimpleNamespace) -> dict[str, Visit]:
+    """Every page by its whole address."""
+    return {address(visit, shown): visit for visit in (*OURS.values(), *STATES, *DJANGOS)}
+
+
+def pages_of_ours(shown: SimpleNamespace) -> Iterator[str]:
+    """The addresses of the whole pages that are not Django's own; the first page is ours."""
+    yield from (address(visit, shown) for visit in (*OURS.values(), *STATES, DJANGOS[0]) if not visit.part)
