@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projects import imports, jobs, one_table, plans, rows
+from projects import imports, jobs, one_table, plan_runs, plans, rows
 from projects.evolution import drafts
 from projects.models import Job, Plan
 from projects.store import spool, tables
@@ -50,8 +50,18 @@ def shown(projects: Store) -> SimpleNamespace:  # noqa: F811
     inputs = {"table": "hostile", "names": [HOSTILE], "file": HOSTILE}
     job = Job.objects.create(kind="load", state="failed", inputs=inputs, error=HOSTILE, result={HOSTILE: HOSTILE})
     entry = audit.append("table.create", HOSTILE, actor=HOSTILE, detail={HOSTILE: {"before": HOSTILE, "after": HOSTILE}})
-    check = brought(projects)
-    return SimpleNamespace(store=projects, snapshot=snapshot, plan=plan, job=job, entry=entry, check=check)
+    made = {"plan": plan, "applied": applied(projects), "job": job, "entry": entry, "check": brought(projects)}
+    return SimpleNamespace(store=projects, snapshot=snapshot, **made)
+
+
+def applied(store: Store) -> Plan:  # noqa: F811
+    """A plan that took a column with hostile values away, and can be undone."""
+    before, after = (parse_document({"name": "changed", "columns": list(some)}, "changed") for some in (COLUMNS[:2], COLUMNS[:1]))
+    tables.create(store, before, version=1, provenance="live", actor=HOSTILE)
+    rows.create(store, "changed", {"id": 1, COLUMN: HOSTILE}, actor=HOSTILE)
+    plan = plans.propose(drafts.to_schema(store, store.table("changed"), after), actor=HOSTILE)
+    plans.approve(plan.pk, actor=HOSTILE, reason=HOSTILE)
+    return plan_runs.apply(store, plan.pk, actor=HOSTILE, confirm="changed")
 
 
 def brought(store: Store) -> Job:  # noqa: F811

@@ -38,11 +38,34 @@ OURS: dict[str, Visit] = {
     "rows": Visit("tables/hostile/rows/"),
     "import": Visit("tables/hostile/import/", may=WRITERS, posts=WRITERS),
     "import_check": Visit("tables/hostile/import/{check}/", may=ROOT, posts=ROOT, hidden=WRITERS),
+    "row_add": Visit("tables/hostile/rows/add/", may=WRITERS, posts=WRITERS),
+    "row": Visit("tables/hostile/rows/7/", posts=WRITERS),
+    "lookup": Visit("tables/hostile/lookup/?column=parent", part=True),
+    "schemas": Visit("schemas/", posts=STEWARDS),
+    "schema": Visit("schemas/hostile/"),
+    "query": Visit("query/", posts=ALL),
+    "query_columns": Visit("query/columns/?table=hostile", part=True),
     "jobs": Visit("jobs/"),
     "job": Visit("jobs/{job}/", may=OPERATORS, posts=ALL, hidden=ALL),
+    "plans": Visit("plans/", posts=STEWARDS),
+    "plans_together": Visit("plans/together/?plans={plan}", may=STEWARDS, posts=STEWARDS),
+    "plan": Visit("plans/{plan}/", posts=STEWARDS),
+    "plan_progress": Visit("plans/{plan}/progress/", part=True),
+    "plan_undo": Visit("plans/{applied}/undo/", may=STEWARDS, posts=STEWARDS),
+    "audit": Visit("audit/", may=AUDITORS, posts=AUDITORS),
+    "audit_export": Visit("audit/export/?format=json", may=AUDITORS, part=True),
+    "audit_entry": Visit("audit/{entry}/", may=AUDITORS),
 }
 # The same pages in other states.
-STATES = (Visit("?span=day"), Visit("tables/hostile/?measured=1"), Visit("jobs/?state=failed"))
+STATES = (
+    Visit("?span=day"),
+    Visit("tables/hostile/?measured=1"),
+    Visit("tables/hostile/rows/?choice=b"),
+    Visit("schemas/hostile/?from=1&to=2"),
+    Visit("jobs/?state=failed"),
+    Visit("plans/{applied}/"),
+    Visit("plans/?state=proposed"),
+)
 # Django's own, by address.
 DJANGOS = (
     Visit(""),
@@ -51,13 +74,11 @@ DJANGOS = (
     Visit("auth/user/", may=ROOT),
     Visit("auth/user/add/", may=ROOT),
     Visit("auth/group/", may=ROOT),
-    Visit("schema_registry/snapshot/"),
-    Visit("schema_registry/auditentry/", may=AUDITORS),
 )
 
 
 def address(visit: Visit, shown: SimpleNamespace) -> str:
-    made = {"job": shown.job.pk, "plan": shown.plan.pk, "entry": shown.entry.pk, "check": shown.check.pk}
+    made = {name: getattr(shown, name).pk for name in ("job", "plan", "applied", "entry", "check")}
     return "/console/" + visit.path.format_map(made)
 
 
