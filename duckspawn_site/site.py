@@ -28,6 +28,7 @@ class ConsoleSite(UnfoldAdminSite):
     """Django's admin site. Its pages of models stay bound to their own permissions."""
 
     login_form = ConsoleLogin
+    index_title = "Home"
 
     def has_permission(self, request: HttpRequest) -> bool:
         return may_enter(request.user)

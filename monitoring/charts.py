@@ -49,7 +49,7 @@ def _in_milliseconds(value: float) -> str:
     return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms"
 
 
-IN_WORDS: dict[str, Callable[[float], str]] = {"bytes": in_bytes, "ms": _in_milliseconds, "count": "{:,.0f}".format}
+IN_WORDS: dict[str, Callable[[float], str]] = {"bytes": in_bytes, "ms": _in_milliseconds, "count": "{:,.0f}".format, "number": short}
 
 
 # What is drawn.
@@ -57,7 +57,8 @@ IN_WORDS: dict[str, Callable[[float], str]] = {"bytes": in_bytes, "ms": _in_mill
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A chart: who may see it, the unit of its values, each line's name with what it makes of a bucket, and more words where needed."""
+    """A chart: who may see it, the unit of its values (`count` adds up over time, the others do not), each line's name with what
+    it makes of a bucket, and more words where needed."""
 
     title: str
     right: str
@@ -91,7 +92,7 @@ KINDS = (
     Kind("Write latency", OPERATE, "ms", {"a commit, on average": _mean("commit_seconds", "commits")}),
     Kind("Rows written", READ_ROWS, "count", {"one by one": _of("rows_written"), "by loads": _of("rows_loaded")}),
     Kind("Ontology server", READ_ROWS, "ms", {"its answer, on average": _mean("source_seconds", "source_answered")}, _how_often),
-    Kind("Rows in all tables", READ_ROWS, "count", {"rows": _of("rows")}),
+    Kind("Rows in all tables", READ_ROWS, "number", {"rows": _of("rows")}),
     Kind("File on disk", READ_ROWS, "bytes", {"file": _of("file_bytes")}),
     Kind("DuckDB's memory", OPERATE, "bytes", {"memory": _of("memory_bytes")}),
     Kind("Write-ahead log", OPERATE, "bytes", {"log": _of("wal_bytes")}),
@@ -147,10 +148,9 @@ def _chart(kind: Kind, buckets: dict[datetime, Bucket | None]) -> Chart:
 def _said(name: str, values: Sequence[Value], kind: Kind) -> str:
     """A line in words: the sum of what is counted in each point, else the last and the highest."""
     words, there = IN_WORDS[kind.unit], [value for value in values if value is not None]
-    is_summed = kind.unit == "count" and name != "rows"
     if not there:
         return "There was nothing to measure."
-    if is_summed:
+    if kind.unit == "count":
         return f"{words(sum(there))} {name}."
     return f"{words(there[-1])} at last, {words(max(there))} at most."
 

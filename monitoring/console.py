@@ -23,6 +23,7 @@ from schema_registry.errors import SpawnError
 from schema_registry.models import Snapshot
 
 LARGEST = 10  # tables
+NAMES = {"cpu": "Processors", "memory": "Memory", "disk": "Disk", "database": "Django's database"}  # of checks, for a reader
 RECENT = timedelta(days=1)  # how long a failed job is news
 STALE = timedelta(days=1)  # how old a source's word may be where no schedule asks for it
 LATE = 3  # so many intervals without a sample, and the last one says nothing of now
@@ -80,6 +81,7 @@ def _waiting(user: Any, may: dict[str, bool], here: Here, last: Sample | None) -
     if may[rights.READ_AUDIT] and store:
         yield from _chain()
     if may[rights.MANAGE_TABLES]:
+        yield from _sync()
         yield from _plans()
         yield from _drift(store) if store else ()
     yield from _failed_jobs(user, everybodys=may[rights.MANAGE_JOBS])
@@ -87,13 +89,20 @@ def _waiting(user: Any, may: dict[str, bool], here: Here, last: Sample | None) -
         yield from _source(last)
     if may[rights.OPERATE] and last:
         found = {name: detail for name, detail in last.troubles.items() if name not in ("onto_server", "duckdb")}
-        yield from (Waiting(f"The check of {name} warns: {detail}", "/monitoring/health", "degraded") for name, detail in found.items())
+        yield from (Waiting(f"{NAMES.get(name, name)}: {detail}", "/monitoring/health", "degraded") for name, detail in found.items())
 
 
 def _chain() -> Iterator[Waiting]:
     verdict = audit.standing().verdict
     if not verdict.ok:
         yield Waiting(f"The audit log's chain is broken: {verdict.detail}.", "/console/audit/", "failed")
+
+
+def _sync() -> Iterator[Waiting]:
+    """The last sync, where it could not do a table: its job is done all the same."""
+    last = Job.objects.filter(kind="sync", state=Job.State.DONE).order_by("-finished_at").values_list("id", "result__failed").first()
+    if last and last[1]:
+        yield Waiting("The last sync could not do every table.", f"/console/jobs/{last[0]}/", "failed")
 
 
 def _plans() -> Iterator[Waiting]:
@@ -176,9 +185,9 @@ def _on_disk(size: Size) -> str:
 
 
 def _of_store(store: Store, rows: dict[str, int]) -> Iterator[Fact]:
-    yield Fact("Tables", f"{len(rows):,}", "that DuckDB Spawn keeps")
-    yield Fact("Rows", charts.short(sum(rows.values())), "in all tables, about")
-    yield Fact("File", charts.in_bytes(store.path.stat().st_size), "on disk, without its log")
+    yield Fact("Tables", f"{len(rows):,}")
+    yield Fact("Rows, about", charts.short(sum(rows.values())))
+    yield Fact("File on disk", charts.in_bytes(store.path.stat().st_size))
 
 
 def _of_source(last: Sample | None) -> Fact:

@@ -110,10 +110,11 @@ def change(server: Server, documents: Path) -> int:
     path = documents / "flights.json"
     document = json.loads(path.read_text())
     columns = {column["name"]: column for column in document["columns"]}
-    del columns["minute"]  # What takes values away waits for a person.
-    columns["air_time"] |= {"name": "airborne_time", "renamed_from": "air_time", "description": "Time between take-off and landing."}
-    columns["distance"] |= {"unit": "kilometre"}
-    columns["tailnum"] |= {"required": True}
+    del columns["year"]  # What takes values away waits for a person.
+    columns["dep_time"] |= {"name": "departure", "renamed_from": "dep_time"}
+    columns["sched_dep_time"] |= {"type": "SMALLINT"}
+    columns["dep_delay"] |= {"type": "BIGINT", "description": "Delay of the departure in whole minutes; negative is early."}
+    columns["dest"] |= {"max_length": 3}
     columns["cancelled"] = {"name": "cancelled", "type": "BOOLEAN", "description": "Whether the flight never left.", "default": False}
     path.write_text(json.dumps(document | {"columns": list(columns.values())}))
     server.post("/admin/sync", json={"names": ["flights"]}).raise_for_status()

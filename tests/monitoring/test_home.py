@@ -91,7 +91,7 @@ def test_a_source_that_cannot_be_relied_on_is_said(home, in_step, settings):
     assert waiting(home("steward")) == ["The ontology server was last asked for its schemas 3 days ago."]
     Sample.objects.create(at=timezone.now(), seconds=60, troubles={"onto_server": "It does not answer.", "memory": "97 % used"})
     assert waiting(home("steward")) == ["It does not answer."]
-    assert waiting(home("operator")) == ["It does not answer.", "The check of memory warns: 97 % used"]
+    assert waiting(home("operator")) == ["It does not answer.", "Memory: 97 % used"]
     settings.USE_MOCK_ONTO_SERVER = True
     assert waiting(home("steward")) == ["The sample ontology stands in for an ontology server."]
     assert waiting(home("editor")) == []
@@ -171,3 +171,12 @@ def test_an_empty_service_says_what_to_do_first(home, store):  # noqa: F811
 def test_a_file_that_another_process_holds_is_said_in_words(home, settings):
     settings.DUCKDB_PATH.write_bytes(b"no DuckDB file at all, but long enough to look like one" * 100)
     assert waiting(home("viewer"))[0].startswith("DuckDB cannot be read now.")
+
+
+def test_a_sync_that_could_not_do_every_table_is_said(home, in_step):
+    job = Job.objects.create(kind="sync", state="done", result={"failed": True}, finished_at=timezone.now())
+    assert waiting(home("steward")) == ["The last sync could not do every table."]
+    assert f"/console/jobs/{job.id}/" in home("steward")
+    assert waiting(home("operator")) == []
+    Job.objects.create(kind="sync", state="done", result={"failed": False}, finished_at=timezone.now())
+    assert waiting(home("steward")) == []

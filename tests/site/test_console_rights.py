@@ -87,5 +87,5 @@ def test_somebody_who_keeps_djangos_own_records_only_enters_too(client):
     client.force_login(User.objects.create_user("clerk", is_staff=True))
     text = client.get("/console/").content.decode()
     assert "Nothing waits for you." in text
-    assert "Over time" not in text
+    assert "The service" not in text
     assert client.get("/console/auth/user/").status_code == 403
