@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import quote
 
+from projects.console.places import table_page
 from schema_registry.schema import ColumnSchema, TableSchema
 
 
@@ -54,9 +54,4 @@ def rules(column: ColumnSchema, tables: Collection[str] = ()) -> list[Rule]:
 
 def _address(words: str, value: str, tables: Collection[str]) -> str:
     table = value.rpartition(".")[0]
-    return address(table) if words == "refers to" and table.casefold() in tables else ""
-
-
-def address(table: str) -> str:
-    """The page of a table."""
-    return f"/console/tables/{quote(table, safe='')}/"
+    return table_page(table) if words == "refers to" and table.casefold() in tables else ""

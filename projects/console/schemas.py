@@ -9,8 +9,8 @@ from django.shortcuts import redirect
 
 from projects import jobs
 from projects.console import columns
-from projects.console.columns import address
 from projects.console.comparison import compared, lines
+from projects.console.places import table_page
 from projects.errors import ProjectsError, TableNotFound
 from projects.plans import open_plan
 from projects.store.books import LiveTable
@@ -92,7 +92,7 @@ class Schema(Page):
         self.title = f"Schemas of {name}"
         before, after = self._two(found, live)
         plan = open_plan(live.name) if live else None
-        shown = {"from": before, "to": after, "live": live, "plan": plan, "versions": found, "address": address(name)}
+        shown = {"from": before, "to": after, "live": live, "plan": plan, "versions": found, "address": table_page(name)}
         return super().get_context_data(**{**kwargs, "table": name}, **shown, **_compared(before, after))
 
     def _two(self, found: list[Snapshot], live: LiveTable | None) -> tuple[Snapshot, Snapshot]:

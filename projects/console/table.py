@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 
 from projects import aliases, archives, described, drift, one_table, sync, undoing
 from projects.console import columns, examples
-from projects.console.columns import address
+from projects.console.places import table_page
 from projects.console.tables import TABLES, decided
 from projects.errors import ProjectsError, TableNotFound
 from projects.evolution.policy import ACTIONS, CLASSES
@@ -47,7 +47,7 @@ class Table(Page):
         except ProjectsError as error:
             return self.render_to_response(self.get_context_data(problem=str(error), **kwargs))
         if present != name:
-            return redirect(address(present))
+            return redirect(table_page(present))
         return self.render_to_response(self.get_context_data(**kwargs))
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -62,7 +62,7 @@ class Table(Page):
         name = kwargs["table"]
         self.title = f"Table {name}"
         shown = {} if "problem" in kwargs else self._shown(get_store(), name)
-        return super().get_context_data(**shown, address=address(name), **kwargs)
+        return super().get_context_data(**shown, address=table_page(name), **kwargs)
 
     def _shown(self, store: Store, name: str) -> dict[str, Any]:
         """Raises TableNotFound where there is no table of that name and never was one."""
@@ -159,10 +159,10 @@ def _decide(request: HttpRequest, store: Store, name: str) -> HttpResponse:
     record = ManagedTable.objects.filter(name__iexact=name).first()
     if record and request.POST.get("shown") != _as_shown(record):
         messages.error(request, "Somebody decided on this table meanwhile, so nothing was saved; what stands now is shown.")
-        return redirect(address(name) + "#decisions")
+        return redirect(table_page(name) + "#decisions")
     one_table.decide(store, name, _given(request.POST), actor=request.user.get_username())
     messages.success(request, f"What you decided about {name} is kept.")
-    return redirect(address(name) + "#decisions")
+    return redirect(table_page(name) + "#decisions")
 
 
 def _given(post: QueryDict) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _adopt(request: HttpRequest, store: Store, name: str) -> HttpResponse:
 def _proposed(request: HttpRequest, made: Plan) -> HttpResponse:
     if not made.pk:
         messages.success(request, f"There is nothing to do: {made.table} is as it should be.")
-        return redirect(address(made.table))
+        return redirect(table_page(made.table))
     return redirect(f"/console/plans/{made.pk}/")
 
 
@@ -201,14 +201,14 @@ def _retire(request: HttpRequest, store: Store, name: str) -> HttpResponse:
     alias = request.POST.get("alias", "")
     aliases.retire(store, name, alias, actor=request.user.get_username())
     messages.success(request, f"The old name {alias} is retired: what still uses it is refused from now on.")
-    return redirect(address(name) + "#aliases")
+    return redirect(table_page(name) + "#aliases")
 
 
 def _make(request: HttpRequest, store: Store, name: str) -> HttpResponse:
     outcome = sync.spawn(store, [name], actor=request.user.get_username(), revive=True).outcomes[0]
     say = messages.error if outcome.outcome == "refused" else messages.success
     say(request, outcome.detail or f"The table {outcome.table} is {outcome.outcome}.")
-    return redirect(address(name))
+    return redirect(table_page(name))
 
 
 _DEEDS: dict[str, Callable[[HttpRequest, Store, str], HttpResponse]] = {

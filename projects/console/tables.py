@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 from django.utils.functional import cached_property
 
 from projects import described, drift
-from projects.console.columns import address
+from projects.console.places import table_page
 from projects.drift import Drift
 from projects.errors import ProjectsError
 from projects.models import ManagedTable
@@ -32,8 +32,8 @@ class Line:
     record: ManagedTable | None
 
     @property
-    def address(self) -> str:
-        return address(self.name)
+    def table_page(self) -> str:
+        return table_page(self.name)
 
     @property
     def states(self) -> list[str]:

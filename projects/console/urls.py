@@ -3,6 +3,9 @@
 from django.urls import URLPattern
 
 from projects.console import audit, imports, jobs, plan_undo, plans, query
+from projects.console import imports, jobs, query
+from projects.console import imports, jobs
+from projects.console.diagram import Diagram
 from projects.console.grid import Grid
 from projects.console.lookup import Lookup
 from projects.console.row import OneRow
@@ -25,6 +28,7 @@ urlpatterns: list[URLPattern] = [
     page("query/columns/", query.Columns, "query_columns"),
     page("jobs/", jobs.Jobs, "jobs"),
     page("jobs/<uuid:job>/", jobs.OneJob, "job"),
+    page("diagram/", Diagram, "diagram"),
     page("schemas/", Schemas, "schemas"),
     page("schemas/<str:table>/", Schema, "schema"),
     page("tables/<str:table>/rows/add/", NewRow, "row_add"),

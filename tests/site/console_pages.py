@@ -43,6 +43,7 @@ OURS: dict[str, Visit] = {
     "lookup": Visit("tables/hostile/lookup/?column=parent", part=True),
     "schemas": Visit("schemas/", posts=STEWARDS),
     "schema": Visit("schemas/hostile/"),
+    "diagram": Visit("diagram/"),
     "query": Visit("query/", posts=ALL),
     "query_columns": Visit("query/columns/?table=hostile", part=True),
     "jobs": Visit("jobs/"),
