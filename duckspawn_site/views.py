@@ -1,5 +1,6 @@
 """The front door, and what /admin is."""
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -11,6 +12,7 @@ from rest_framework.views import APIView
 
 from duckspawn_site.errors import accepts_page
 
+SPECTACULAR = settings.SPECTACULAR_SETTINGS
 DOORS = {
     "console": "/console/",
     "docs": "/docs",
@@ -18,6 +20,11 @@ DOORS = {
     "health": "/monitoring/health",
     "tokens": "/auth/tokens",
     "tables": "/admin/tables",
+    "rows": "/ops/{table}",
+    "query": "/ops/query",
+    "jobs": "/ops/jobs",
+    "plans": "/admin/plans",
+    "schemas": "/admin/schemas",
 }
 ADMIN = {name: f"/admin/{name}" for name in ("tables", "plans", "sync", "schemas", "drift", "audit", "logging/level")}
 
@@ -27,7 +34,8 @@ class _Doors(APIView):
     permission_classes = [AllowAny]
 
     def get(self, request: Request) -> Response:
-        return Response({"service": "DuckDB Spawn", **DOORS})
+        about = {"service": "DuckDB Spawn", "version": SPECTACULAR["VERSION"], "description": SPECTACULAR["DESCRIPTION"]}
+        return Response(about | DOORS)
 
 
 @extend_schema(exclude=True)
@@ -38,7 +46,9 @@ class _Admin(APIView):
 
 def landing(request: HttpRequest) -> HttpResponseBase:
     """What this is and where to go: a page for a browser, JSON for a client."""
-    return render(request, "landing.html") if accepts_page(request) else _Doors.as_view()(request)
+    if not accepts_page(request):
+        return _Doors.as_view()(request)
+    return render(request, "landing.html", {"base": request.build_absolute_uri("/").rstrip("/"), "version": SPECTACULAR["VERSION"]})
 
 
 def admin(request: HttpRequest) -> HttpResponseBase:

@@ -32,7 +32,7 @@ class Line:
     record: ManagedTable | None
 
     @property
-    def table_page(self) -> str:
+    def address(self) -> str:
         return table_page(self.name)
 
     @property

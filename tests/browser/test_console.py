@@ -24,6 +24,7 @@ def test_somebody_signs_in_and_walks_to_a_tables_columns_and_rows(visitor, ada, 
     visitor.get_by_role("button", name="Log in").click()
     expect(visitor.locator("#content").get_by_role("heading", name="What needs you now")).to_be_visible()
     sidebar(visitor, "Tables")
+    expect(visitor).to_have_url(re.compile("/console/tables/$"))
     expect(visitor.locator("#tables tbody tr")).to_have_count(3)
     visitor.locator("#tables").get_by_role("link", name="projects", exact=True).click()
     expect(visitor.locator("#columns").get_by_role("rowheader")).to_have_count(11)

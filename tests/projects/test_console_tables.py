@@ -49,7 +49,9 @@ def decisions(text: str, **changed: str) -> dict[str, str]:
 
 def test_the_list_shows_each_table_with_its_rows_version_and_source(console, kept):
     rows.create(kept, "projects", ROW, actor="ada")
-    line = listed(console.get(TABLES))["projects"]
+    text = console.get(TABLES)
+    line = listed(text)["projects"]
+    assert '<a href="/console/tables/projects/">projects</a>' in text
     assert line.startswith("projects Renewable energy projects and what is expected of them. unknown 1 0 bytes 1 project_schema mock")
 
 

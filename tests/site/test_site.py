@@ -12,7 +12,21 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 def test_a_browser_gets_the_landing_page_and_a_client_json(client, db):
     page = client.get("/", headers=BROWSER)
     assert "DuckDB Spawn" in page.content.decode() and "<script" not in page.content.decode()
-    assert client.get("/").json()["health"] == "/monitoring/health"
+    said = client.get("/").json()
+    assert (said["health"], said["rows"], said["version"]) == ("/monitoring/health", "/ops/{table}", "0.1.0")
+
+
+def test_the_landing_page_knows_who_is_signed_in(client, db):
+    assert "Sign in" in client.get("/", headers=BROWSER).content.decode()
+    client.force_login(User.objects.create_user("ada<script>"))
+    page = client.get("/", headers=BROWSER).content.decode()
+    assert "Signed in as ada&lt;script&gt;" in page
+
+
+def test_every_door_of_the_landing_page_is_one(admin_client_api, client, db):
+    for door, path in client.get("/").json().items():
+        if path.startswith("/") and "{" not in path:
+            assert admin_client_api.get(path).status_code in (200, 302, 405), door
 
 
 def test_a_browser_at_admin_is_sent_to_the_console(client, viewer_client):
