@@ -63,25 +63,27 @@ def _summary(table: LiveTable, size: Size | None, drifted: Drift, record: Manage
     }
 
 
-def detail(store: Store, table: LiveTable, drifted: Drift | None = None) -> dict[str, Any]:
+def detail(store: Store, table: LiveTable, drifted: Drift | None = None, *, counted: bool = True) -> dict[str, Any]:
     """One table's own page: the summary, each column, and the references that do not hold, counted now. Raises SchemaMoved.
 
-    `drifted` is its drift where that was seen a moment ago.
+    `drifted` is its drift where that was seen a moment ago. Of a table that was altered by hand nothing may be to be `counted`.
     """
     record = ManagedTable.objects.filter(name__iexact=table.name).first()
-    with fitting(table.name):
-        broken = {d.column: d.rows for d in tables.dangling(store, table.schema)}
+    broken: dict[str, int] = {}
+    if counted:
+        with fitting(table.name):
+            broken = {d.column: d.rows for d in tables.dangling(store, table.schema)}
     drifted = drifted or drift.look(store, [table]).get(table.name.casefold())
     if drifted is None:
         raise SchemaMoved(table=table.name)
-    return _summary(table, _size(store, table), drifted, record) | {
+    return _summary(table, _size(store, table) if counted else None, drifted, record) | {
         "columns": [column(table, c) for c in table.schema.columns],
         "unique": [list(names) for names in table.schema.unique],
         "aliases": [asdict(alias) for alias in table.aliases],
         "fingerprint": table.schema.fingerprint,
         "notes": list(table.schema.notes),
         "references": [
-            {"column": c.name, "references": c.references, "rows_without": broken.get(c.name, 0)}
+            {"column": c.name, "references": c.references, "rows_without": broken.get(c.name, 0) if counted else None}
             for c in table.schema.columns
             if c.references
         ],

@@ -13,7 +13,7 @@ from projects import aliases, archives, described, drift, one_table, sync, undoi
 from projects.console import columns, examples
 from projects.console.places import table_page
 from projects.console.tables import TABLES, decided
-from projects.errors import ProjectsError, TableNotFound
+from projects.errors import ProjectsError, TableAltered, TableNotFound
 from projects.evolution.policy import ACTIONS, CLASSES
 from projects.models import Compatibility, ManagedTable, Plan
 from projects.store.books import LiveTable
@@ -69,7 +69,11 @@ class Table(Page):
         record = ManagedTable.objects.filter(name__iexact=name).first()
         if store.has(name):
             base = self.request.build_absolute_uri("/").rstrip("/")
-            return steadily(store, name, lambda live: _facts(store, live, record, base)) | self._measured(store, name)
+            try:
+                facts = steadily(store, name, lambda live: _facts(store, live, record, base))
+            except TableAltered:
+                facts = _facts(store, store.table(name), record, base, counted=False)
+            return facts | self._measured(store, name)
         if record is None:
             raise TableNotFound(table=name)
         return {"record": record, "archives": archives.of_table(store, [name])}
@@ -80,9 +84,17 @@ class Table(Page):
 
 
 class Measured(Page):
-    """The part of a table's page that says what its columns hold."""
+    """What a table's columns hold: the part of its page that htmx asks for, else a page of its own."""
 
-    template_name = "console/measured.html"
+    title = "What the columns hold"
+
+    @property
+    def crumbs(self) -> list[tuple[str, str]]:
+        name = self.kwargs["table"]
+        return [TABLES, (f"Table {name}", table_page(name))]
+
+    def get_template_names(self) -> list[str]:
+        return ["console/measured.html" if self.request.headers.get("HX-Request") else "console/measured_page.html"]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**measured(get_store(), kwargs["table"]), **kwargs)
@@ -103,12 +115,12 @@ def measured(store: Store, name: str) -> dict[str, Any]:
 # What the page shows.
 
 
-def _facts(store: Store, live: LiveTable, record: ManagedTable | None, base: str) -> dict[str, Any]:
+def _facts(store: Store, live: LiveTable, record: ManagedTable | None, base: str, *, counted: bool = True) -> dict[str, Any]:
     drifted = drift.look(store, [live]).get(live.name.casefold())
     names = {live.name, *(alias.name for alias in live.aliases if alias.column is None)}
     tables = {table.name.casefold(): table for table in store.tables()}
     return {
-        "seen": described.detail(store, live, drifted),
+        "seen": described.detail(store, live, drifted, counted=counted),
         "drifted": drifted,
         "live": live,
         "iri": columns.web_address(live.schema.id),

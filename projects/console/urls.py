@@ -3,7 +3,6 @@
 from django.urls import URLPattern
 
 from projects.console import audit, imports, jobs, plan_undo, plans, query
-from projects.console import imports, jobs, query
 from projects.console.diagram import Diagram
 from projects.console.grid import Grid
 from projects.console.lookup import Lookup

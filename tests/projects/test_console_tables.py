@@ -304,6 +304,29 @@ def test_what_was_altered_by_hand_is_planned_back_or_taken(console, mills, by_ha
     assert made.headers["Location"] == f"/console/plans/{plan.pk}/"
 
 
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("DROP TABLE rooms", "The table is gone from the DuckDB file"),
+        ("ALTER TABLE rooms DROP COLUMN house", "The file has no column house (INTEGER)."),
+        ("ALTER TABLE rooms RENAME COLUMN house TO home", "The file has a column home (INTEGER) that the schema does not have."),
+    ],
+)
+def test_a_table_that_cannot_be_counted_still_says_what_to_do(console, store, by_hand, statement, words):
+    make_table("houses", [{"name": "id", "type": "INTEGER", "required": True}])
+    number = {"name": "id", "type": "INTEGER", "required": True}
+    make_table("rooms", [number, {"name": "house", "type": "INTEGER", "references": "houses.id"}])
+    one_table.reconcile(store)
+    by_hand(statement)
+    console.enter("steward")
+    text = console.table("rooms")
+    assert words in text
+    assert 'value="repair"' in text
+    assert 'value="adopt"' in text
+    assert "could not be measured" in console.get(f"{TABLES}rooms/measured/")
+    assert "rooms" in listed(console.get(TABLES))
+
+
 def test_a_table_that_is_in_step_needs_no_plan(console, turbines):
     console.enter("steward")
     answer = console.client.post(f"{TABLES}turbines/", {"deed": "plan"}, follow=True)
