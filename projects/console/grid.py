@@ -24,7 +24,6 @@ from schema_registry.schema import ColumnSchema, TableSchema
 
 COUNTED = 0.1  # seconds that a page waits for the number of all rows
 MOST_JSON = 10_000  # rows that REST gives as one JSON array
-SORTS = {"asc": "ascending", "desc": "descending"}
 SUFFIXES = {"csv": "CSV", "parquet": "Parquet", "ndjson": "NDJSON", "arrow": "Arrow", "json": f"JSON, the first {MOST_JSON:,} rows"}
 
 
@@ -81,14 +80,19 @@ def seen_rows(store: Store, live: LiveTable, state: State) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A column's head: how the list is sorted by it (aria's words), what a click makes of that, with and without the other columns."""
+    """A column's head: how the list is sorted by it (aria's words), and what a click makes of that, alone and beside the other columns.
+
+    `rank` is its place among the columns of the sort, 0 where it is the only one or none.
+    """
 
     column: ColumnSchema
     kind: str
     sorted: str
     click: str
     also: str
+    rank: int
     filter: ColumnFilter
+    is_key: bool
 
     @classmethod
     def of(cls, names: Names, state: State, listing: Listing, column: ColumnSchema) -> "Head":
@@ -96,13 +100,15 @@ class Head:
         others = [("-" if down else "") + c.name for c, down in listing.sort if c.name != column.name]
         own = {"none": [column.name], "ascending": [f"-{column.name}"], "descending": []}[now]
         click, also = (state.put("sort", joined(names_) if names_ else "").address for names_ in (own, [*others, *own]))
-        return cls(column, kind_of(column), now, click, also, filter_of(names, state, column))
+        rank = 0 if now == "none" or not others else 1 + [c.name for c, _ in listing.sort].index(column.name)
+        is_key = column.name in names.schema.primary_key
+        return cls(column, kind_of(column), now, click, also, rank, filter_of(names, state, column), is_key)
 
     @property
     def words(self) -> str:
         """What a column's values are, for its head: the type, the unit, and that times are UTC."""
         unit = self.column.unit or ("UTC" if self.column.type.base in ("TIMESTAMP", "TIMESTAMPTZ") else "")
-        return " · ".join(filter(None, (self.column.sql_type, unit)))
+        return " · ".join(filter(None, (self.column.sql_type, unit, "key" if self.is_key else "")))
 
 
 def rows_of(
@@ -139,7 +145,7 @@ def amount(found: grid_pages.Paged, counted: grid.Count | None, state: State) ->
     """Which rows of how many are seen."""
     shown = len(found.rows)
     if counted is None:
-        return f"{shown:,} row{'' if shown == 1 else 's'} of more than were counted" if shown else ""
+        return f"{shown:,} row{'' if shown == 1 else 's'}; counting them all takes too long" if shown else ""
     total = f"{counted.rows:,}" if counted.is_exact else f"about {counted.rows:,}"
     if found.is_first and found.is_last:
         return f"{shown:,} row{'' if shown == 1 else 's'}"

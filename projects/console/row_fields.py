@@ -14,7 +14,7 @@ from django.http import QueryDict
 from projects.console.cells import address_in
 from projects.console.grid_filters import INPUTS, as_input, step_of
 from projects.errors import BadRequest
-from projects.fields import json_text
+from projects.fields import faults, json_text, same_value
 from projects.rows import read_json
 from schema_registry.errors import Problem
 from schema_registry.schema import ColumnSchema, TableSchema
@@ -138,12 +138,12 @@ def _widget(column: ColumnSchema, text: str) -> tuple[str, str]:
     if column.enum or kind.base == "BOOLEAN":
         return ("box", "") if column.required and not column.enum else ("select", "")
     if column.references:
-        return ("area", "") if "\n" in text else ("line", "text")
+        return ("area", "") if _plain(text).count("\n") else ("line", "text")
     if kind.base in INPUTS:  # A browser keeps milliseconds, not what is finer.
         return "line", INPUTS[kind.base] if kind.base == "DATE" or not text or _MILLISECONDS.fullmatch(text) else "text"
     if kind.is_number:
         return "line", "number" if kind.base in ("FLOAT", "DOUBLE") or _digits(kind) <= EXACT else "text"
-    is_long = kind.base == "VARCHAR" and (column.max_length is None or column.max_length > LONG or "\n" in text)
+    is_long = kind.base == "VARCHAR" and (column.max_length is None or column.max_length > LONG or _plain(text).count("\n") > 0)
     return ("area", "") if is_long else ("line", "text")
 
 
@@ -197,8 +197,18 @@ def _entered(field: Field, given: QueryDict, empty: list[str]) -> Entered:
 
 
 def is_as(one: Field, other: Field) -> bool:
-    """Whether the same stands in both fields, as a browser sends it."""
-    return (_plain(one.entered.text), one.entered.is_empty) == (_plain(other.entered.text), other.entered.is_empty)
+    """Whether the same stands in both fields, as a browser sends it; of numbers, whether they are the same number."""
+    mine, theirs = one.entered, other.entered
+    if (_plain(mine.text), mine.is_empty) == (_plain(theirs.text), theirs.is_empty):
+        return True
+    column = one.column
+    if not mine.text or not theirs.text or column.multivalued or not column.type.is_number or one.widget != "line":
+        return False
+    return faults(_bare(column), mine.text.strip()) is None and same_value(column, mine.text.strip(), theirs.text.strip())
+
+
+def _bare(column: ColumnSchema) -> ColumnSchema:
+    return ColumnSchema(name=column.name, type=column.type)
 
 
 def _plain(text: str) -> str:

@@ -14,6 +14,7 @@ from projects.store.watch import Watch
 from schema_registry.schema import ColumnSchema, TableSchema
 
 LONGEST = 1000  # characters of a cell; of what is longer one more comes, so that it is seen to be cut
+LOOKS = 2.0  # seconds that a look for what a reference may name may take
 SAMPLED = 1  # percent of a table whose rows are counted where counting all takes too long
 _UNCUT = ("BOOLEAN", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "UUID")
 
@@ -88,7 +89,7 @@ def _counted(store: Store, schema: TableSchema, statement: str, seconds: float) 
 def matches(store: Store, schema: TableSchema, column: ColumnSchema, text: str, limit: int) -> list[tuple[str, str]]:
     """Values of a column that begin with the text, then those of rows that have it in one of their texts; each with its row's first text.
 
-    Raises SchemaMoved.
+    There are none where that takes too long. Raises SchemaMoved.
     """
     value, wanted = sql.cell_of(column, sql.quote(column.name)), sql.literal(text)
     texts = [c for c in schema.columns if c.type.base == "VARCHAR" and not c.multivalued and c.name != column.name]
@@ -97,13 +98,13 @@ def matches(store: Store, schema: TableSchema, column: ColumnSchema, text: str, 
     label = f"left({sql.quote(texts[0].name)}, 80)" if texts else "NULL"
     found = f"SELECT {value} AS value, any_value({label}) AS label, bool_or({begins}) AS begins"
     rows = f"FROM {sql.table(schema.name)} WHERE {sql.quote(column.name)} IS NOT NULL AND ({has}) GROUP BY ALL"
-    with reader(store, schema) as cursor:
-        return [
-            (cell, label or "")
-            for cell, label in cursor.execute(
-                f"SELECT value, label FROM ({found} {rows} ORDER BY begins DESC, value LIMIT {limit})"
-            ).fetchall()
-        ]
+    try:
+        with reader(store, schema) as cursor, Watch(cursor, LOOKS) as watch:
+            watch.check()
+            values = cursor.execute(f"SELECT value, label FROM ({found} {rows} ORDER BY begins DESC, value LIMIT {limit})").fetchall()
+    except QueryTimedOut:
+        return []
+    return [(value, label or "") for value, label in values]
 
 
 def _containing(columns: Sequence[ColumnSchema], wanted: str) -> list[str]:

@@ -40,3 +40,6 @@ for (const form of document.querySelectorAll(".grid-form")) {
   operator.addEventListener("change", show);
   show();
 }
+
+// A row's page leads back to the list as it was left.
+sessionStorage.setItem(location.pathname, location.search);

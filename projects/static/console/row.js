@@ -23,5 +23,10 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
+// The links back lead to the list as it was left.
+for (const link of document.querySelectorAll("#content a[href$='/rows/']")) {
+  link.search = sessionStorage.getItem(link.pathname) ?? "";
+}
+
 // What went wrong is read first.
 document.querySelector("[role=alert]")?.focus();
