@@ -1,7 +1,7 @@
 """The console's grid over the 336,776 flights: `python benchmarks/grid.py [--times 15]`, in half a minute.
 
-It prints, for each page, the milliseconds of the server from the request to the whole answer (the median and the longest of so many), and
-how many characters that has. Nothing is asked twice with the same answer kept: the grid keeps none.
+It prints, for each page, the milliseconds of the server from the request to the whole answer (the median and the longest of so many), those
+of its processor, which other work on the machine does not lengthen as much, and how many bytes the answer has. The grid keeps no answers.
 """
 
 # ruff: noqa: E402 - Django is told where its files are before anything of ours is imported.
@@ -87,15 +87,16 @@ def second(client: Client) -> str:
 
 def measured(client: Client, times: int) -> Iterator[tuple[str, ...]]:
     for name, listed in PAGES.items():
-        took, address = [], listed or second(client)
+        took, spent, address = [], [], listed or second(client)
         for _ in range(times + 1):
-            begun = time.perf_counter()
+            begun, before = time.perf_counter(), time.process_time()
             answer = client.get(address)
             took.append((time.perf_counter() - begun) * 1000)
+            spent.append((time.process_time() - before) * 1000)
             if answer.status_code != 200:
                 sys.exit(f"{address}: {answer.status_code}")
         kept = took[1:]  # The first has templates to read.
-        yield name, f"{median(kept):.0f}", f"{max(kept):.0f}", f"{took[0]:.0f}", f"{len(answer.content):,}"
+        yield name, f"{median(kept):.0f}", f"{max(kept):.0f}", f"{took[0]:.0f}", f"{median(spent[1:]):.0f}", f"{len(answer.content):,}"
 
 
 def main() -> None:
@@ -103,7 +104,7 @@ def main() -> None:
     asked.add_argument("--times", type=int, default=15)
     given = asked.parse_args()
     try:
-        print(report.table(("page", "median ms", "longest ms", "first ms", "bytes"), list(measured(fill(), given.times))))
+        print(report.table(("page", "median ms", "longest ms", "first ms", "processor ms", "bytes"), list(measured(fill(), given.times))))
     finally:
         reset_store()
         shutil.rmtree(HOME)

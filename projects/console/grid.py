@@ -22,7 +22,7 @@ from projects.store.references import references_of
 from projects.store.retries import steadily
 from schema_registry.schema import ColumnSchema, TableSchema
 
-COUNTED = 0.1  # seconds that a page waits for the number of all rows
+COUNTED = 0.2  # seconds that a page waits for the number of all rows
 MOST_JSON = 10_000  # rows that REST gives as one JSON array
 SUFFIXES = {"csv": "CSV", "parquet": "Parquet", "ndjson": "NDJSON", "arrow": "Arrow", "json": f"JSON, the first {MOST_JSON:,} rows"}
 
@@ -58,7 +58,7 @@ def seen_rows(store: Store, live: LiveTable, state: State) -> dict[str, Any]:
         found = grid_pages.page(store, names, listing)
     except BadRequest as refused:
         problem = str(refused)
-    counted = None if problem else grid.count(store, live.schema, listing, COUNTED)
+    counted = None if found.is_whole else grid.count(store, live.schema, listing, COUNTED)
     columns = listing.fields or live.schema.columns
     return {
         "table": live,
@@ -67,7 +67,7 @@ def seen_rows(store: Store, live: LiveTable, state: State) -> dict[str, Any]:
         "heads": [Head.of(names, state, listing, column) for column in columns],
         "rows": rows_of(store, live.schema, columns, found.rows),
         "pager": pager(state, found),
-        "amount": amount(found, counted, state),
+        "amount": "" if problem else amount(found, counted),
         "chips": list(chips(names, state)),
         "clear": State(tuple(pair for pair in state.unpaged().pairs if pair not in state.selecting.pairs)).address,
         "searches": any(c.type.base == "VARCHAR" and not c.multivalued for c in live.schema.columns),
@@ -141,14 +141,14 @@ def pager(state: State, found: grid_pages.Paged) -> list[tuple[str, str, str]]:
     ]
 
 
-def amount(found: grid_pages.Paged, counted: grid.Count | None, state: State) -> str:
+def amount(found: grid_pages.Paged, counted: grid.Count | None) -> str:
     """Which rows of how many are seen."""
     shown = len(found.rows)
-    if counted is None:
-        return f"{shown:,} row{'' if shown == 1 else 's'}; counting them all takes too long" if shown else ""
-    total = f"{counted.rows:,}" if counted.is_exact else f"about {counted.rows:,}"
-    if found.is_first and found.is_last:
+    if found.is_whole:
         return f"{shown:,} row{'' if shown == 1 else 's'}"
+    if counted is None:
+        return f"{shown:,} rows; counting them all takes too long"
+    total = f"{counted.rows:,}" if counted.is_exact else f"about {counted.rows:,}"
     if found.is_first:
         return f"1 to {shown:,} of {total} rows"
     if found.is_last and counted.is_exact:

@@ -25,6 +25,11 @@ class Paged:
     previous: str | None
     next: str | None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are no other pages."""
+        return self.is_first and self.is_last
+
 
 NOTHING = Paged([], True, True, None, None)
 

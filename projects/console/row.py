@@ -1,5 +1,6 @@
 """One row: to be read, changed by a form made of the schema, or deleted; and its history."""
 
+from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -115,8 +116,12 @@ class OneRow(RowsPage):
 
     def _shown(self, row: str, fields: list[Field], problems: list[Problem] | None = None, *, has_moved: bool = False) -> HttpResponse:
         shown, others = with_problems(fields, problems or [])
-        seen = {"row": row, "fields": shown, "others": others, "is_refused": bool(problems), "has_moved": has_moved}
-        return self.render_to_response(self.get_context_data(values=self._values(row), **seen, **self._history()))
+        cells = cells_of(self.live.schema, row)
+        leads = self._leads(cells)
+        seen = {"row": row, "others": others, "is_refused": bool(problems), "has_moved": has_moved}
+        seen["fields"] = [replace(field, leads=leads.get(field.column.name, "")) for field in shown]
+        values = [(c, Cell.of(c, cells[c.name], leads.get(c.name, ""), short=WHOLE)) for c in self.live.schema.columns]
+        return self.render_to_response(self.get_context_data(values=values, **seen, **self._history()))
 
     def _gone(self, gone: RowNotFound) -> HttpResponse:
         """A row that is there no longer still has a history. Raises RowNotFound where it has none."""
@@ -133,8 +138,7 @@ class OneRow(RowsPage):
         found = history.of_row(get_store(), self.live, self.key, before)
         return {"key": self.key, "history": found, "is_latest": before is None, "rest": places.rest(self.live.name, self.key)}
 
-    def _values(self, row: str) -> list[tuple[Any, Cell]]:
-        """Each column with its value; a reference leads to its row."""
-        cells, store = cells_of(self.live.schema, row), get_store()
-        leads = {r.column.name: places.referenced(store, r, [cells[r.column.name]])[0] for r in references_of(store, self.live.schema)}
-        return [(c, Cell.of(c, cells[c.name], leads.get(c.name, ""), short=WHOLE)) for c in self.live.schema.columns]
+    def _leads(self, cells: dict[str, str | None]) -> dict[str, str]:
+        """Where each reference of the row leads."""
+        store = get_store()
+        return {r.column.name: places.referenced(store, r, [cells[r.column.name]])[0] for r in references_of(store, self.live.schema)}

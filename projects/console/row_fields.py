@@ -47,6 +47,7 @@ class Field:
     is_needed: bool = False
     problems: tuple[str, ...] = ()
     theirs: str | None = None  # what somebody else wrote there meanwhile, in words
+    leads: str = ""  # to the row that a reference names
 
     @property
     def choices(self) -> list[tuple[str, str]]:

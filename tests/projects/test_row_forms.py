@@ -296,6 +296,10 @@ def test_a_references_field_offers_values_by_their_beginning_and_then_by_their_t
     assert editor.get("/console/tables/things/lookup/?column=note").status_code == 400
 
 
+def test_a_reference_leads_to_its_row(things, editor):
+    assert 'href="/console/tables/towns/rows/Delft/"' in editor.get(page_of(things)).content.decode()
+
+
 def test_the_fields_say_what_the_ontology_says(things, editor):
     text = re.sub(r"\s+", " ", editor.get(ADD).content.decode())
     for said in (

@@ -42,4 +42,4 @@ for (const form of document.querySelectorAll(".grid-form")) {
 }
 
 // A row's page leads back to the list as it was left.
-sessionStorage.setItem(location.pathname, location.search);
+if (!document.querySelector(".grid-problem")) sessionStorage.setItem(location.pathname, location.search);
