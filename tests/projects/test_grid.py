@@ -245,3 +245,27 @@ def test_a_page_asks_django_no_more_for_more_rows_and_columns(viewer, django_ass
 def test_who_is_not_signed_in_signs_in_first_and_there_is_no_other_table(mills, viewer):
     assert Client().get("/console/tables/mills/rows/").status_code == 302
     assert viewer.get("/console/tables/nothing/rows/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["q", "limit", "x,y", 'a "b"', "<b>", "mill__gte", "cursor", "&=?#%"])
+def test_a_column_of_any_name_is_sorted_filtered_chosen_and_changed(store, roles, name):
+    make_table("odd", [{"name": "id", "type": "INTEGER", "required": True}, {"name": name, "type": "VARCHAR"}])
+    for n in range(3):
+        rows.create(store, "odd", {"id": n, name: f"a, {n}"}, actor="test")
+    one_table.reconcile(store)
+    editor, page = signed_in("editor"), "/console/tables/odd/rows/"
+    head = next(head for head in editor.get(page).context["heads"] if head.column.name == name)
+    down = next(head for head in editor.get(page + head.click).context["heads"] if head.column.name == name).click
+    assert keys(editor.get(page + down).context) == ["2", "1", "0"]
+    for form, left in (
+        ({"__column": name, "__op": "eq", "__value": "a, 1"}, ["1"]),
+        ({"__column": name, "__op": "icontains", "__value": "A"}, ["2", "1", "0"]),
+        ({"__fields": [name]}, ["2", "1", "0"]),
+    ):
+        seen = editor.get(page, {"__state": down[1:], **form}, follow=True)
+        assert (seen.status_code, keys(seen.context)) == (200, left)
+        assert len(editor.get(seen.context["exports"][-1][1]).json()) == len(left)
+    row = editor.get(f"{page}1/")
+    answer = editor.post(f"{page}1/", {"__row": row.context["row"], name: "new"})
+    assert answer.status_code == 302
+    assert editor.get(f"{page}1/").context["fields"][1].entered.text == "new"

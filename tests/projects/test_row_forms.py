@@ -311,3 +311,20 @@ def test_the_fields_say_what_the_ontology_says(things, editor):
         "Refers to towns.name.",
     ):
         assert said in text
+
+
+def test_a_row_of_any_key_has_its_page(store, roles):
+    make_table("odd", [{"name": "code", "type": "VARCHAR", "required": True}, {"name": "note", "type": "VARCHAR"}], primary_key=["code"])
+    found = ["", " ", "add", "aggregate", ".", "..", "a/b", "a,b", "~", "~2C", "%2F", "?a=b&c#d", "ü\n", '"<b>']
+    for code in found:
+        rows.create(store, "odd", {"code": code}, actor="test")
+    one_table.reconcile(store)
+    editor = signed_in("editor")
+    listed = editor.get("/console/tables/odd/rows/").context["rows"]
+    assert len(listed) == len(found)
+    for _, address, _ in listed:
+        seen = editor.get(address)
+        assert seen.status_code == 200, address
+        assert editor.post(address, {"__row": seen.context["row"], "note": "seen"}).status_code == 302
+        assert editor.get(seen.context["rest"], HTTP_ACCEPT="application/json").json()["note"] == "seen"
+        assert [entry.words for entry in editor.get(address).context["history"].entries] == ["changed", "created"]
