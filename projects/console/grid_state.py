@@ -68,6 +68,10 @@ class State:
         return State((*self.unpaged().pairs, *pairs))
 
     @property
+    def sorts(self) -> bool:
+        return bool(self.get("sort"))
+
+    @property
     def selecting(self) -> "State":
         """What chooses rows, and nothing else."""
         return State(tuple(pair for pair in self.pairs if pair[0] in SELECTING or pair[0] not in RESERVED))
