@@ -7,3 +7,11 @@ function tell() {
 }
 
 document.addEventListener("htmx:afterSettle", tell);
+
+// Who is signed out meanwhile is led to the login, which is no part of this page.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { responseURL } = event.detail.xhr;
+  if (!responseURL || new URL(responseURL).pathname === location.pathname) return;
+  event.detail.shouldSwap = false;
+  location.reload();
+});
