@@ -4,16 +4,24 @@ import gzip
 import io
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadhandler import SkipFile
+from django.db import connections
+from django.http import HttpRequest
 
-from projects import jobs
+from projects import imports, jobs
+from projects.console.uploads import SpoolUpload
+from projects.errors import DiskFull
 from projects.models import Job, ManagedTable
 from projects.store import tables
+from projects.store.bulk import Options
 from projects.store.connection import Store
 from tests.projects.conftest import make_table
 from tests.projects.signed import Person
@@ -263,3 +271,32 @@ def test_a_check_that_is_cancelled_says_so_and_can_be_made_again(editor, mills):
     editor.post(f"/console/jobs/{Job.objects.get().id}/")
     assert "withdrawn" in editor.get(address)
     assert "Check again" in editor.get(address)
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_written(tmp_path):
+    upload = SpoolUpload(HttpRequest(), tmp_path / "job-1.upload")
+    upload.handle_raw_input(None, {}, 1 << 60)
+    with pytest.raises(SkipFile):
+        upload.new_file("file", "big.csv", "text/csv", None)
+    assert isinstance(upload.refusal, DiskFull)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_confirm_at_once_load_once(mills, roles):
+    editor = Person("editor")
+    address = checked(editor, mills, CSV)
+    check, ready = Job.objects.get(), threading.Barrier(2)
+
+    def confirm(_: int) -> str:
+        ready.wait()
+        try:
+            return str(imports.load(mills, check, Options(), editor.user).id)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(confirm, range(2)))) == 1
+    work(mills)
+    assert tables.size(mills, "mills").rows == 2
+    assert "was given to a load" in editor.get(address)

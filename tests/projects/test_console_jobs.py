@@ -47,6 +47,13 @@ def test_the_list_is_narrowed_by_state_and_kind_and_pages_keep_that():
     assert "No job is like this" in operator.get(f"{LIST}?state=queued")
 
 
+def test_a_page_of_jobs_asks_the_database_no_more_often_than_a_short_one(django_assert_max_num_queries):
+    operator = Person("operator")
+    Job.objects.bulk_create(Job(kind="export", created_by=operator.user, inputs={"table": f"t{n}"}) for n in range(60))
+    with django_assert_max_num_queries(8):
+        operator.get(LIST)
+
+
 def test_a_list_without_jobs_says_what_makes_one():
     assert "There was no job yet" in Person("viewer").get(LIST)
 
