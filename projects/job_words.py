@@ -29,6 +29,7 @@ STATES = {
 # What a job was given, in words; what is not named here may be a secret.
 INPUTS = {
     "file": "File",
+    "bytes": "Size",
     "nulls": "Texts that mean null",
     "on_conflict": "Rows that are there already",
     "on_error": "Bad rows",
@@ -71,7 +72,13 @@ def given(job: Job) -> list[tuple[str, str]]:
 def _chosen(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if name == "bytes":
+        return _size(value)
     return _CHOICES.get((name, value), str(value))
+
+
+def _size(number: int) -> str:
+    return str(filesizeformat(number)).replace("\xa0", " ")
 
 
 def outcome(job: Job) -> str:
@@ -127,8 +134,7 @@ def _planned(result: Mapping[str, Any]) -> str:
 
 
 def _exported(result: Mapping[str, Any]) -> str:
-    size = str(filesizeformat(result.get("bytes", 0))).replace("\xa0", " ")
-    return f"The file has {counted(int(result.get('rows', 0)))} and {size}. It is kept for seven days."
+    return f"The file has {counted(int(result.get('rows', 0)))} and {_size(result.get('bytes', 0))}. It is kept for seven days."
 
 
 def _verified(result: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -29,8 +30,13 @@ FORMATS = {"csv": "CSV", "ndjson": "JSON lines", "json": "JSON, an array of rows
 RIGHTS = {"GET": rights.WRITE_ROWS, "POST": rights.WRITE_ROWS}
 
 
+def address_of(table: str) -> str:
+    """The table's own page."""
+    return f"/console/tables/{quote(table, safe='')}/"
+
+
 def crumbs_of(table: str) -> list[tuple[str, str]]:
-    return [("Tables", "/console/tables/"), (table, f"/console/tables/{table}/")]
+    return [("Tables", "/console/tables/"), (table, address_of(table))]
 
 
 def options_of(sent: QueryDict) -> Options:
@@ -129,7 +135,7 @@ class Check(Part):
     @property
     def crumbs(self) -> list[tuple[str, str]]:
         table = self.kwargs["table"]
-        return [*crumbs_of(table), ("Import a file", f"/console/tables/{table}/import/")]
+        return [*crumbs_of(table), ("Import a file", f"{address_of(table)}import/")]
 
     def post(self, request: HttpRequest, table: str, check: uuid.UUID) -> HttpResponse:
         found, store = self._found(), get_store()
@@ -142,7 +148,7 @@ class Check(Part):
                 case "discard":
                     imports.discard(store, found)
                     messages.info(request, f"The file {found.inputs.get('file')} was thrown away; nothing was loaded.")
-                    return redirect(f"/console/tables/{table}/import/")
+                    return redirect(f"{address_of(table)}import/")
         except (BadRequest, UploadGone) as error:
             messages.error(request, str(error))
         return redirect(request.path)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import messages
@@ -17,7 +17,6 @@ from projects.formats import FORMATS
 from projects.load_answers import one_of
 from projects.store.connection import get_store
 from projects.store.query import First
-from projects.store.query_guard import LONGEST_SQL
 from schema_registry import rights
 from schema_registry.pages import Page
 
@@ -49,6 +48,8 @@ class Query(Page):
     rights = {"GET": rights.READ_ROWS, "POST": rights.READ_ROWS}
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if table := request.GET.get("columns"):
+            return self._columns(table)
         return self._page(request.GET.get("sql", ""), request.GET.get("params", ""))
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
@@ -65,10 +66,10 @@ class Query(Page):
     def _run(self, statement: str, parameters: str) -> Answer:
         began = time.monotonic()
         answer = self._asked(statement, parameters)
-        answer = Answer(answer.found, time.monotonic() - began, answer.error, answer.place)
+        answer = replace(answer, seconds=time.monotonic() - began)
         if statement.strip():
             shown = len(answer.found.rows) if answer.found else None
-            query_history.note(self.request.user, statement[:LONGEST_SQL], seconds=answer.seconds, rows=shown)
+            query_history.note(self.request.user, statement, seconds=answer.seconds, rows=shown)
         return answer
 
     def _asked(self, statement: str, parameters: str) -> Answer:
@@ -85,6 +86,13 @@ class Query(Page):
             return queries.as_file(self.request, _statement(statement), read_parameters(parameters), form)
         except ProjectsError as error:
             return self._page(statement, parameters, Answer(error=str(error), place=getattr(error, "place", None)))
+
+    def _columns(self, table: str) -> HttpResponse:
+        """A table's columns, for the list beside the editor. Raises TableNotFound."""
+        columns = get_store().table(table).schema.columns
+        written = queries.as_written([column.name for column in columns])
+        named = [(column, inserted) for column, (_, inserted) in zip(columns, written, strict=True)]
+        return self.response_class(self.request, ["console/query_columns.html"], {"columns": named})
 
     def _page(self, statement: str, parameters: str, answer: Answer | None = None) -> HttpResponse:
         """All of it, or for htmx what changes once a query was run."""
@@ -104,17 +112,6 @@ class Query(Page):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         tables = sorted(get_store().tables(), key=lambda table: table.name.casefold())
         return super().get_context_data(**kwargs) | {"tables": queries.as_written([table.name for table in tables])}
-
-
-class Columns(Page):
-    """A table's columns, for the list beside the editor."""
-
-    template_name = "console/query_columns.html"
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        columns = get_store().table(self.request.GET.get("table", "")).schema.columns
-        written = queries.as_written([column.name for column in columns])
-        return {"columns": [(column, inserted) for column, (_, inserted) in zip(columns, written, strict=True)]}
 
 
 def _statement(text: str) -> str:

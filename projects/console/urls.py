@@ -23,7 +23,6 @@ urlpatterns: list[URLPattern] = [
     page("tables/<str:table>/import/", imports.Import, "import"),
     page("tables/<str:table>/import/<uuid:check>/", imports.Check, "import_check"),
     page("query/", query.Query, "query"),
-    page("query/columns/", query.Columns, "query_columns"),
     page("jobs/", jobs.Jobs, "jobs"),
     page("jobs/<uuid:job>/", jobs.OneJob, "job"),
     page("diagram/", Diagram, "diagram"),

@@ -83,6 +83,7 @@ def test_a_file_is_seen_checked_and_loaded_only_when_it_is_confirmed(editor, mil
     assert "1 one 1.50" in text
     assert "not in the file state" in text
     assert "new rows get new" in text
+    assert "File mills.csv Size 46 bytes" in text
     assert tables.size(mills, "mills").rows == 0
     done = editor.post(address, {"deed": "load"})
     work(mills)

@@ -155,11 +155,11 @@ def test_names_are_inserted_as_a_query_needs_them(store):
     viewer = Person("viewer")
     text = viewer.get(HERE)
     assert 'data-insert="&quot;Größe&quot;"' in text
-    text = viewer.get("/console/query/columns/?table=Gr%C3%B6%C3%9Fe")
+    text = viewer.get(f"{HERE}?columns=Gr%C3%B6%C3%9Fe")
     assert 'data-insert="&quot;order&quot;"' in text
     assert 'data-insert="plain"' in text
     assert SCRIPT not in text
-    viewer.get("/console/query/columns/?table=none", 404)
+    viewer.get(f"{HERE}?columns=none", 404)
     assert run(viewer, 'SELECT "order" FROM "Größe"').count("<th") >= 1
 
 
@@ -173,7 +173,7 @@ def test_who_may_not_read_rows_has_no_query_page(viewer):
     viewer.user.groups.clear()
     assert viewer.client.get(HERE).status_code == 403
     assert viewer.client.post(HERE, {"sql": "SELECT 1"}).status_code == 403
-    assert viewer.client.get("/console/query/columns/?table=projects").status_code == 403
+    assert viewer.client.get(f"{HERE}?columns=projects").status_code == 403
 
 
 def test_an_empty_history_and_no_tables_say_what_to_do(store):
