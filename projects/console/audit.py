@@ -31,11 +31,14 @@ READS = {"GET": rights.READ_AUDIT, "POST": rights.READ_AUDIT}
 
 
 class AuditPage(Page):
-    """The log, newest first; POST verifies all of it now."""
+    """The log, newest first, or with `format` (csv or json) as a file; POST verifies all of it now."""
 
     title = "Audit log"
     template_name = "console/audit.html"
     rights = READS
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return _exported(request) if "format" in request.GET else super().get(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         chosen, faults = _chosen(self.request)
@@ -127,20 +130,16 @@ def _number(request: HttpRequest, name: str) -> int | None:
 # The same as a file.
 
 
-class AuditExport(Page):
-    """The entries that the filters let through, all of them, oldest first: `format` is csv or json."""
-
-    rights = {"GET": rights.READ_AUDIT}
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        chosen, faults = _chosen(request)
-        kind = request.GET.get("format", "")
-        if faults or kind not in _WRITERS:
-            raise Http404
-        write, content_type = _WRITERS[kind]
-        entries = _filtered(chosen).order_by("seq").iterator(chunk_size=2_000)
-        headers = {"Content-Disposition": f'attachment; filename="audit.{kind}"'}
-        return StreamingHttpResponse(Streaming(write(entries)), content_type=content_type, headers=headers)
+def _exported(request: HttpRequest) -> StreamingHttpResponse:
+    """The entries that the filters let through, all of them, oldest first. Raises Http404 for a format that there is not."""
+    chosen, faults = _chosen(request)
+    kind = request.GET.get("format", "")
+    if faults or kind not in _WRITERS:
+        raise Http404
+    write, content_type = _WRITERS[kind]
+    entries = _filtered(chosen).order_by("seq").iterator(chunk_size=2_000)
+    headers = {"Content-Disposition": f'attachment; filename="audit.{kind}"'}
+    return StreamingHttpResponse(Streaming(write(entries)), content_type=content_type, headers=headers)
 
 
 COLUMNS = ("seq", "at", "actor", "action", "object", "detail", "previous_hash", "hash")

@@ -1,6 +1,6 @@
 """The undo of an applied plan in the console: what it would bring back and take away, then done, or left to wait."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -14,7 +14,7 @@ from projects.errors import InputsRefused
 from projects.models import Plan
 from projects.store.connection import get_store
 from schema_registry import rights
-from schema_registry.errors import Problem, SpawnError
+from schema_registry.errors import SpawnError
 from schema_registry.pages import Page
 
 
@@ -33,8 +33,7 @@ class UndoPage(Page):
         try:
             return self.render_to_response(self.get_context_data(made=self._drawn(plan, None)))
         except SpawnError as refused:
-            messages.error(request, str(refused))
-            return redirect("console:plan", plan)
+            return self.render_to_response(self.get_context_data(refused=str(refused)))
 
     def post(self, request: HttpRequest, plan: int) -> HttpResponse:
         given: plan_inputs.Inputs = {}
@@ -54,19 +53,17 @@ class UndoPage(Page):
             return redirect("console:plan", plan)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        made: Plan = kwargs["made"]
-        self.title = f"Undo plan {self.kwargs['plan']} of {made.table}"
-        given: plan_inputs.Inputs = kwargs.pop("given", {})
-        problems: Sequence[Problem] = kwargs.pop("problems", ())
-        words = undoing.waits_for(made, made.table)
-        return super().get_context_data(
-            steps=[step | {"held": ""} for step in plan_story.told(made, given, problems)],  # Who undoes it approves it.
-            takes_values=_takes_values(made),
-            waits_for=words,
-            problems=problems,
-            number=self.kwargs["plan"],
-            **kwargs,
-        )
+        number, made = self.kwargs["plan"], kwargs.get("made")
+        self.title = f"Undo plan {number}"
+        return super().get_context_data(number=number, **(self._told(made, kwargs) if made else {}), **kwargs)
+
+    def _told(self, made: Plan, kwargs: dict[str, Any]) -> dict[str, Any]:
+        steps = plan_story.told(made, kwargs.get("given", {}), kwargs.get("problems", ()))
+        return {
+            "steps": [step | {"held": ""} for step in steps],  # Who undoes it approves it.
+            "takes_values": _takes_values(made),
+            "waits_for": undoing.waits_for(made, made.table),
+        }
 
     def _drawn(self, plan: int, given: plan_inputs.Inputs | None) -> Plan:
         return undoing.undo(get_store(), plan, actor=plan_deeds.actor_of(self.request), inputs=given or None, dry_run=True)

@@ -37,6 +37,5 @@ urlpatterns: list[URLPattern] = [
     page("plans/<int:plan>/progress/", plans.PlanProgress, "plan_progress"),
     page("plans/<int:plan>/undo/", plan_undo.UndoPage, "plan_undo"),
     page("audit/", audit.AuditPage, "audit"),
-    page("audit/export/", audit.AuditExport, "audit_export"),
     page("audit/<int:seq>/", audit.EntryPage, "audit_entry"),
 ]

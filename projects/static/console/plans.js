@@ -9,20 +9,6 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-once]")) delete form.dataset.sent;
 });
 
-// What takes data away wants the table's name first.
-for (const form of document.querySelectorAll("form[data-table]")) {
-  const typed = form.querySelector("[name=confirm]");
-  const buttons = form.querySelectorAll("[data-applies]");
-  const look = () => {
-    const fits = typed.value.trim().toLowerCase() === form.dataset.table.toLowerCase();
-    for (const button of buttons) button.setAttribute("aria-disabled", String(!fits));
-  };
-  if (typed) {
-    typed.addEventListener("input", look);
-    look();
-  }
-}
-
 for (const button of document.querySelectorAll("button[data-copy]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;
