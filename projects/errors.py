@@ -108,6 +108,10 @@ class PlanStale(ProjectsError):
     """The plan {plan} is stale: {reason}. Make a fresh one."""
 
 
+class EvidenceMoved(PlanStale):
+    """The evidence of plan {plan} was gathered anew after you opened its page, so nothing was decided; read it again."""
+
+
 class PlanOver(ProjectsError):
     """The plan {plan} is {state}, so this cannot be done with it."""
 

@@ -31,6 +31,9 @@ def undo(
     if dry_run:
         return plans.as_plan(draft, actor=actor, provenance=provenance, undoes=plan)
     made = plans.propose(draft, actor=actor, provenance=provenance, undoes=plan)
+    if reason:
+        made.reason = reason
+        made.save(update_fields=["reason"])
     return _at_once(store, made, actor, reason or f"undo of plan {number}", waits=bool(waits_for(made, confirm)))
 
 

@@ -116,7 +116,7 @@ def _page(found: QuerySet[AuditEntry], request: HttpRequest) -> tuple[list[Audit
 def _line(entry: AuditEntry) -> dict[str, Any]:
     """An entry as the list shows it: its plan, and what its detail says in a few words; what is deeper stands on its own page."""
     said = {
-        name: value for name, value in entry.detail.items() if name != "plan" and value not in (None, "") and not isinstance(value, dict)
+        name: value for name, value in _detail(entry).items() if name != "plan" and value not in (None, "") and not isinstance(value, dict)
     }
     words = [(name, ", ".join(map(str, value)) if isinstance(value, list) else _said(value)) for name, value in said.items()]
     return {"entry": entry, "plan": _plan_number(entry), "words": words}
@@ -198,8 +198,8 @@ class EntryPage(Page):
             entry=entry,
             plan=plan,
             changes=_changes(entry, plan),
-            facts=[(name, _said(value)) for name, value in entry.detail.items() if name not in ("before", "after")],
-            detail=documents.pretty(entry.detail),
+            facts=[(name, _said(value)) for name, value in _detail(entry).items() if name not in ("before", "after")],
+            detail=documents.pretty(_detail(entry)),
             fault=chain.fault(entry),
             newer=AuditEntry.objects.filter(seq__gt=entry.seq).order_by("seq").values_list("seq", flat=True).first(),
             older=AuditEntry.objects.filter(seq__lt=entry.seq).order_by("-seq").values_list("seq", flat=True).first(),
@@ -213,15 +213,15 @@ def _plan_of(entry: AuditEntry) -> Plan | None:
 
 
 def _plan_number(entry: AuditEntry) -> int | None:
-    number = entry.detail.get("plan")
+    number = _detail(entry).get("plan")
     return number if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**31 else None
 
 
 def _changes(entry: AuditEntry, plan: Plan | None) -> list[dict[str, str]]:
     """What was before and what after: the entry's own words, the steps of its plan, or the settings that it names."""
-    if {"before", "after"} & set(entry.detail):
-        after = entry.detail.get("after", entry.object)  # A log level has its new value for an object.
-        return [{"what": entry.object, "before": _said(entry.detail.get("before")), "after": _said(after)}]
+    if {"before", "after"} & set(_detail(entry)):
+        after = _detail(entry).get("after", entry.object)  # A log level has its new value for an object.
+        return [{"what": entry.object, "before": _said(_detail(entry).get("before")), "after": _said(after)}]
     if plan is None:
         return []
     return [{"what": step["why"], "before": step["before"] or "", "after": step["after"] or ""} for step in plan.steps]
@@ -231,3 +231,8 @@ def _said(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _detail(entry: AuditEntry) -> dict[str, Any]:
+    """The detail; nothing where somebody tampered with it so that it can be read no longer."""
+    return entry.detail if isinstance(entry.detail, dict) else {}

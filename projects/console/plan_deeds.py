@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from projects import approvals, jobs, one_table, plan_runs, plans
 from projects.console import plan_inputs, plan_story
-from projects.errors import BadRequest, PlanStale
+from projects.errors import BadRequest, EvidenceMoved
 from projects.evolution import handmade
 from projects.models import Plan
 from projects.store.connection import get_store
@@ -124,7 +124,7 @@ def say_now(request: HttpRequest, plan: Plan, late: SpawnError) -> None:
     if wanted.get(request.POST["deed"]) == plan.state and actor_of(request) in (plan.approved_by, plan.applied_by):
         messages.info(request, f"Plan {plan.pk} is {plan.state} already, by you.")
     else:
-        messages.warning(request, f"{late} {plan_story.now(plan)}")
+        messages.warning(request, str(late) if isinstance(late, EvidenceMoved) else f"{late} {plan_story.now(plan)}")
 
 
 def seen(plan: Plan) -> str:
@@ -133,9 +133,9 @@ def seen(plan: Plan) -> str:
 
 
 def _check_seen(request: HttpRequest, plan: Plan) -> None:
-    """Raises PlanStale where the evidence was gathered anew since the reader had the page."""
+    """Raises EvidenceMoved where the evidence was gathered anew since the reader had the page."""
     if plan.state in plans.OPEN and request.POST.get("seen", "") != seen(plan):
-        raise PlanStale(plan=plan.pk, reason="its evidence was gathered anew after you opened the page, so read it again")
+        raise EvidenceMoved(plan=plan.pk)
 
 
 def _reason(request: HttpRequest) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from projects import plan_runs, plans, undoing
-from projects.console.plan_inputs import Asked, Inputs, asked
+from projects.console.plan_inputs import Inputs, asked
 from projects.evolution.policy import ACTIONS, CLASSES
 from projects.models import Job, Plan
 from projects.store.connection import Store
@@ -102,22 +102,24 @@ def running(plan: Plan) -> Job | None:
 def told(plan: Plan, given: Inputs | None = None, problems: Sequence[Problem] = ()) -> list[dict[str, Any]]:
     """The steps, each with its number, what holds it, and what may be given for its column (once a column)."""
     columns = asked(plan, plan.inputs if given is None else given, problems)
+    places = {_place(plan, name): one for name, one in columns.items()}
     own = plans.own_policy(plan.table)
-    return [step | {"number": number, "held": held(step, own), "asked": _taken(columns, step)} for number, step in enumerate(plan.steps, 1)]
+    return [step | {"number": n, "held": held(step, own), "asked": places.get(n)} for n, step in enumerate(plan.steps, 1)]
+
+
+def _place(plan: Plan, column: str) -> int:
+    """The number of the step beside which a column's values are asked: its first with rows in the way, else its first."""
+    of_column = [
+        (not step["rows_in_the_way"], n)
+        for n, step in enumerate(plan.steps, 1)
+        if step["column"] == column and step["change"] != "drop_column"
+    ]
+    return min(of_column, default=(True, 0))[1]
 
 
 def ran(plan: Plan) -> list[dict[str, Any]]:
     """The steps of a plan that is over, where nothing is held and nothing asked any more."""
     return [step | {"number": number} for number, step in enumerate(plan.steps, 1)]
-
-
-def _taken(columns: dict[str, Asked], step: Step) -> Asked | None:
-    """What is asked stands beside the first step of the column that has rows in the way, or of all."""
-    one = columns.get(step["column"] or "")
-    if one is None or step["change"] == "drop_column":
-        return None
-    waits = one.kinds and not (step["rows_in_the_way"] or one.given)
-    return None if waits else columns.pop(one.name)
 
 
 def held(step: Step, own: Mapping[str, str]) -> str:

@@ -203,7 +203,10 @@ class TogetherPage(Page):
             error = f"Type the names of all tables that lose data, with commas between them; {missing.table} is not among them."
             return self.render_to_response(self.get_context_data(typed=request.POST, confirm_error=error))
         except SpawnError as refused:
-            messages.error(request, f"{refused} None of the plans was applied.")
+            if {plan.state for plan in _chosen(request.POST.getlist("plans"))} == {State.APPLIED}:
+                messages.info(request, "These plans are applied already.")
+                return redirect("console:plans")
+            messages.error(request, f"{refused} Nothing was applied.")
             return redirect(f"{reverse('console:plans_together')}?{urlencode([('plans', plan.pk) for plan in found])}")
         messages.success(request, f"{len(applied)} plans are applied: {', '.join(plan.table for plan in applied)}.")
         return redirect("console:plans")

@@ -125,6 +125,16 @@ def test_an_empty_log_says_what_will_stand_there(client: Client) -> None:
     assert "No entry is like that." in words(page(client, f"{AUDIT}?actor=eve"))
 
 
+def test_an_entry_that_cannot_be_read_any_more_breaks_no_page(client: Client) -> None:
+    written(2)
+    tamper("PRAGMA ignore_check_constraints = ON")
+    tamper("UPDATE schema_registry_auditentry SET detail = '{broken' WHERE seq = 2")
+    tamper("PRAGMA ignore_check_constraints = OFF")
+    assert entries(page(client)) == [2, 1]
+    assert "The chain is broken at entry 2" in words(page(client))
+    assert "It is not as it was written" in words(page(client, f"{AUDIT}2/"))
+
+
 # The badge.
 
 

@@ -195,7 +195,7 @@ def test_evidence_that_was_gathered_anew_has_to_be_read_again(enter: Enter, wait
     form = {"deed": "approve", "seen": re.search(r'name="seen" value="(\w+)"', client.get(page_of(waiting)).content.decode())[1]}
     send(steward_client, "patch", "/ops/turbines/2", {"code": "new"})
     bring(steward_client, status=202)
-    assert "its evidence was gathered anew after you opened the page" in post(client, page_of(waiting), form)
+    assert "was gathered anew after you opened its page, so nothing was decided" in post(client, page_of(waiting), form)
     assert seen(steward_client, waiting)["state"] == "proposed"
     assert "is approved." in click(client, waiting, "approve")
 
@@ -356,7 +356,7 @@ def test_plans_of_several_tables_are_applied_together_or_not_at_all(
     assert {plan.state for plan in Plan.objects.all()} == {"proposed"}
     assert "2 plans are applied: turbines, sites." in post(client, path, form | {"confirm": "turbines, sites"})
     assert {(plan.state, plan.reason) for plan in Plan.objects.all()} == {("applied", "Both.")}
-    assert "None of the plans was applied." in post(client, path, form | {"confirm": "turbines, sites"})
+    assert "These plans are applied already." in post(client, path, form | {"confirm": "turbines, sites"})
 
 
 # The way back.
@@ -403,6 +403,30 @@ def test_rows_written_since_that_the_old_schema_cannot_hold_are_given_values_in_
     form = {"answer.status": "mapping", "old.status": "GONE", "new.status": "OLD"}
     assert f"Plan {plan['id']} is undone" in post(client, path, form)
     assert [row["status"] for row in rows_of(steward_client)] == ["OLD", "OLD"]
+
+
+def test_a_table_that_is_dropped_comes_back_by_the_undo_of_its_plan(enter: Enter, turbines: Ontology, steward_client) -> None:
+    dropped = send(steward_client, "delete", "/admin/tables/turbines?confirm=turbines").json()["plan"]
+    client = enter("steward")
+    text = text_of(client, page_of(dropped))
+    assert "the table goes" in text
+    assert "1 the whole row → archived, and gone" in text
+    assert "Create the table turbines." in text_of(client, f"{page_of(dropped)}undo/")
+    assert "is undone, by plan" in post(client, f"{page_of(dropped)}undo/", {})
+    assert len(rows_of(steward_client)) == 2
+
+
+def test_an_undo_under_four_eyes_waits_with_its_reason(enter: Enter, turbines: Ontology, settings, steward_client) -> None:
+    turbines.say(with_column(TURBINES, "colour", type="VARCHAR"))
+    plan = bring(steward_client)
+    settings.PLAN_FOUR_EYES = True
+    client = enter("steward")
+    assert "Another person has to approve it." in text_of(client, f"{page_of(plan)}undo/")
+    text = post(client, f"{page_of(plan)}undo/", {"reason": "Nobody paints them."})
+    undo = Plan.objects.get(kind="undo")
+    assert f"The undo waits as plan {undo.pk}." in text
+    assert "Reason Nobody paints them." in text
+    assert f"Plan {undo.pk} , which would undo it, waits." in text_of(client, page_of(plan))
 
 
 def test_a_plan_that_a_later_one_stands_on_says_why_it_cannot_be_undone(
