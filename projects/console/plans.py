@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from projects import one_table, plans
@@ -94,6 +94,18 @@ class PlanPage(Page):
     def crumbs(self) -> list[tuple[str, str]]:
         return [("Plans", reverse("console:plans"))]
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._progress(request) if "HX-Request" in request.headers else super().get(request, *args, **kwargs)
+
+    def _progress(self, request: HttpRequest) -> HttpResponse:
+        """How far an apply is, as the part of the page that asks for it each second; the whole page anew once it is over."""
+        found = plans.get(self.kwargs["plan"])
+        job = _job_of(request, found)
+        if found.state != State.APPLYING and (job is None or job.finished_at):
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        context = {"plan": found, "job": job, "waits_for": plans.waits_for(found)}
+        return render(request, "console/plan_progress.html", context)
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         found, store = plans.get(self.kwargs["plan"]), get_store()
         self.title = f"Plan {found.pk}: {found.table}"
@@ -112,6 +124,7 @@ class PlanPage(Page):
             undone_by=found.undone_by.exclude(state__in=(State.STALE, State.REJECTED, State.FAILED)).order_by("-pk").first(),
             entries=plan_story.entries(found) if self.allows(rights.READ_AUDIT) else [],
             job=_job_of(self.request, found),
+            waits_for=plans.waits_for(found) if found.state == State.APPLYING else "",
             seen=plan_deeds.seen(found),
             is_over=found.state in (State.APPLIED, State.UNDONE),
             broken=[step["number"] for step in steps if step["rows_broken"]],
@@ -152,21 +165,6 @@ def _job_of(request: HttpRequest, plan: Plan) -> Job | None:
     except ValueError:
         return None
     return Job.objects.filter(pk=asked, kind="apply", inputs__plan=plan.pk).first()
-
-
-class PlanProgress(Page):
-    """How far the apply of a plan is, as a part of the page that asks for it each second; the whole page anew once it is over."""
-
-    template_name = "console/plan_progress.html"
-    rights = READS
-
-    def get(self, request: HttpRequest, plan: int) -> HttpResponse:
-        found = plans.get(plan)
-        job = _job_of(request, found)
-        if found.state != State.APPLYING and (job is None or job.finished_at):
-            return HttpResponse(headers={"HX-Refresh": "true"})
-        waits_for = plans.waits_for(found) if found.state == State.APPLYING else ""
-        return self.render_to_response({"plan": found, "job": job, "waits_for": waits_for})
 
 
 # Several together.

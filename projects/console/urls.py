@@ -34,7 +34,6 @@ urlpatterns: list[URLPattern] = [
     page("plans/", plans.PlansPage, "plans"),
     page("plans/together/", plans.TogetherPage, "plans_together"),
     page("plans/<int:plan>/", plans.PlanPage, "plan"),
-    page("plans/<int:plan>/progress/", plans.PlanProgress, "plan_progress"),
     page("plans/<int:plan>/undo/", plan_undo.UndoPage, "plan_undo"),
     page("audit/", audit.AuditPage, "audit"),
     page("audit/<int:seq>/", audit.EntryPage, "audit_entry"),

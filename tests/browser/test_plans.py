@@ -10,7 +10,7 @@ from projects.store.connection import Store
 from schema_registry.models import AuditEntry
 from tests.conftest import PASSWORD, client_of, user_with_role
 from tests.projects.conftest import make_by_rest, ontology, ontology_server  # noqa: F401 - Fixtures.
-from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, with_column, without_column
+from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, send, with_column, without_column
 from tests.projects.planning import bring, rows_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,8 @@ HOSTILE = "<i>x"  # Five letters, which `code` has room for.
 def farm(live_server, roles, ontology: Ontology, store: Store) -> SimpleNamespace:  # noqa: F811
     """Turbines with two rows, the ontology that they come from, and a steward who may change them by REST too."""
     client = client_of(user_with_role("steward"))
-    make_by_rest(ontology, store, client, "turbines", (FIRST | {"code": HOSTILE}, SECOND))
+    make_by_rest(ontology, store, client, "turbines", (FIRST, SECOND))
+    assert send(client, "patch", "/ops/turbines/1", {"code": HOSTILE}).status_code == 200
     return SimpleNamespace(ontology=ontology, client=client)
 
 

@@ -334,9 +334,11 @@ def test_a_long_apply_is_a_job_whose_progress_the_page_shows(
     assert "It waits in the queue of jobs, to be applied." in text
     click(client, waiting, "apply", confirm="turbines")
     job = Job.objects.get()
-    assert "It waits in the queue" in client.get(f"{page_of(waiting)}progress/").content.decode()
+    part = client.get(page_of(waiting), headers={"HX-Request": "true"}).content.decode()
+    assert "It waits in the queue" in part
+    assert "<html" not in part
     jobs.run(get_store(), jobs.next_job())
-    answer = client.get(f"{page_of(waiting)}progress/?job={job.pk}")
+    answer = client.get(f"{page_of(waiting)}?job={job.pk}", headers={"HX-Request": "true"})
     assert answer.headers["HX-Refresh"] == "true"
     assert seen(steward_client, waiting)["state"] == "applied"
     assert "What was done" in text_of(client, f"{page_of(waiting)}?job={job.pk}")
