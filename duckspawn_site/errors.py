@@ -72,6 +72,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.TooManyAffected: Answer(409, "too-many-affected", "More rows than allowed"),
     projects.KeyUnderWay: Answer(409, "key-under-way", "The first request is under way", retry_after=5),
     projects.PlanStale: Answer(409, "plan-stale", "The plan is stale"),
+    projects.EvidenceMoved: Answer(409, "evidence-moved", "The evidence was gathered anew"),
     projects.PlanOver: Answer(409, "plan-over", "The plan is over"),
     projects.PlanNotApproved: Answer(409, "plan-not-approved", "The plan waits for approval"),
     projects.PlanNeedsOther: Answer(403, "plan-needs-other", "Another person has to approve"),

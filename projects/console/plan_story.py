@@ -108,13 +108,13 @@ def told(plan: Plan, given: Inputs | None = None, problems: Sequence[Problem] = 
 
 
 def _place(plan: Plan, column: str) -> int:
-    """The number of the step beside which a column's values are asked: its first with rows in the way, else its first."""
+    """The number of the step beside which a column's values are asked: the first with rows in its way, else a new unit, else the first."""
     of_column = [
-        (not step["rows_in_the_way"], n)
+        (not step["rows_in_the_way"], step["class"] != "meaning", n)
         for n, step in enumerate(plan.steps, 1)
         if step["column"] == column and step["change"] != "drop_column"
     ]
-    return min(of_column, default=(True, 0))[1]
+    return min(of_column, default=(True, True, 0))[-1]
 
 
 def ran(plan: Plan) -> list[dict[str, Any]]:
@@ -160,8 +160,7 @@ def kept(plan: Plan) -> list[str]:
         if step["change"] == "drop_table":
             said.append(f"The table and its {step['rows_total']:,} rows are archived; an undo brings them back.")
         elif step["archive"]:
-            lost = f" ({step['rows_lost']:,} rows would lose theirs)" if step["rows_lost"] else ""
-            said.append(f"The values of {step['column']}{lost} are archived first; an undo brings them back by primary key.")
+            said.append(f"The values of {step['column']} are archived first; an undo brings them back by primary key.")
         elif step["change"] == "add_column":
             said.append(f"An undo takes the column {step['column']} away again; values written into it by then are archived.")
     return said

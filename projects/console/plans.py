@@ -103,7 +103,7 @@ class PlanPage(Page):
         job = _job_of(request, found)
         if found.state != State.APPLYING and (job is None or job.finished_at):
             return HttpResponse(headers={"HX-Refresh": "true"})
-        context = {"plan": found, "job": job, "waits_for": plans.waits_for(found)}
+        context = {"plan": found, "job": job, "waits_for": _waits_for_load(found)}
         return render(request, "console/plan_progress.html", context)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class PlanPage(Page):
             undone_by=found.undone_by.exclude(state__in=(State.STALE, State.REJECTED, State.FAILED)).order_by("-pk").first(),
             entries=plan_story.entries(found) if self.allows(rights.READ_AUDIT) else [],
             job=_job_of(self.request, found),
-            waits_for=plans.waits_for(found) if found.state == State.APPLYING else "",
+            waits_for=_waits_for_load(found),
             seen=plan_deeds.seen(found),
             is_over=found.state in (State.APPLIED, State.UNDONE),
             broken=[step["number"] for step in steps if step["rows_broken"]],
@@ -154,6 +154,11 @@ class PlanPage(Page):
         """The page with what was typed, and what is wrong with it beside the field."""
         typed = {name: request.POST.get(name, "") for name in ("reason", "confirm")}
         return self.render_to_response(self.get_context_data(typed=typed, **kwargs))
+
+
+def _waits_for_load(plan: Plan) -> str:
+    """What an apply that has begun waits for."""
+    return plans.waits_for(plan) if plan.state == State.APPLYING else ""
 
 
 def _job_of(request: HttpRequest, plan: Plan) -> Job | None:

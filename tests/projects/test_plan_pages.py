@@ -87,7 +87,7 @@ def test_a_plans_page_says_what_goes_which_policy_holds_it_and_with_what_sql(ent
     assert "1 row loses its value, archived first." in text
     assert "Row code now becomes After the step 1 abc → null" in text
     assert waiting["steps"][0]["sql"][0] in text
-    assert "The values of code (1 rows would lose theirs) are archived first" in text
+    assert "The values of code are archived first; an undo brings them back by primary key." in text
     assert "type the table's name: turbines" in text
     ManagedTable.objects.filter(name="turbines").update(policy={"destructive": "refuse"})
     assert "The table's own policy refuses every change of the class destructive." in text_of(client, page_of(waiting))
