@@ -38,11 +38,11 @@ READ_ROWS, READ_AUDIT = "projects.read_rows", "schema_registry.read_audit"
 CONSOLE = "/console/"
 DATA = [
     _item("Tables", "table_chart", f"{CONSOLE}tables/", READ_ROWS, "What is in each, how large it is, and whether it is in step."),
-    _item("Schemas", "schema", f"{CONSOLE}schemas/", READ_ROWS, "What the ontology said each table should be, and when."),
     _item("Diagram", "account_tree", f"{CONSOLE}diagram/", READ_ROWS, "Which table refers to which, drawn."),
+    _item("Schemas", "schema", f"{CONSOLE}schemas/", READ_ROWS, "What the ontology said each table should be, and when."),
+    _item("Plans", "rule", f"{CONSOLE}plans/", READ_ROWS, "What a change would do to live rows; approve, apply, undo."),
     _item("Query", "terminal", f"{CONSOLE}query/", READ_ROWS, "A SELECT over the tables, and what you asked before."),
     _item("Jobs", "pending_actions", f"{CONSOLE}jobs/", READ_ROWS, "Work that outlives a request, and what came of it."),
-    _item("Plans", "rule", f"{CONSOLE}plans/", READ_ROWS, "What a change would do to live rows; approve, apply, undo."),
     _item("Audit log", "verified_user", f"{CONSOLE}audit/", READ_AUDIT, "Who did what. It can be verified."),
     _item("API docs", "api", "/docs", READ_ROWS, "Every path of the service and of each table."),
 ]

@@ -45,16 +45,13 @@ OURS: dict[str, Visit] = {
     "schema": Visit("schemas/hostile/"),
     "diagram": Visit("diagram/"),
     "query": Visit("query/", posts=ALL),
-    "query_columns": Visit("query/columns/?table=hostile", part=True),
     "jobs": Visit("jobs/"),
     "job": Visit("jobs/{job}/", may=OPERATORS, posts=ALL, hidden=ALL),
     "plans": Visit("plans/", posts=STEWARDS),
     "plans_together": Visit("plans/together/?plans={plan}", may=STEWARDS, posts=STEWARDS),
     "plan": Visit("plans/{plan}/", posts=STEWARDS),
-    "plan_progress": Visit("plans/{plan}/progress/", part=True),
     "plan_undo": Visit("plans/{applied}/undo/", may=STEWARDS, posts=STEWARDS),
     "audit": Visit("audit/", may=AUDITORS, posts=AUDITORS),
-    "audit_export": Visit("audit/export/?format=json", may=AUDITORS, part=True),
     "audit_entry": Visit("audit/{entry}/", may=AUDITORS),
 }
 # The same pages in other states.
