@@ -13,7 +13,7 @@ from projects import aliases, archives, described, drift, one_table, sync, undoi
 from projects.console import columns, examples
 from projects.console.places import table_page
 from projects.console.tables import TABLES, decided
-from projects.errors import ProjectsError, TableAltered, TableNotFound
+from projects.errors import ConfirmationMissing, ProjectsError, TableAltered, TableNotFound
 from projects.evolution.policy import ACTIONS, CLASSES
 from projects.models import Compatibility, ManagedTable, Plan
 from projects.store.books import LiveTable
@@ -21,7 +21,7 @@ from projects.store.connection import Store, get_store
 from projects.store.retries import steadily
 from projects.store.summary import Summary, summarize
 from schema_registry import rights
-from schema_registry.errors import SpawnError
+from schema_registry.errors import Problem, SpawnError
 from schema_registry.models import Snapshot
 from schema_registry.pages import Page
 
@@ -55,8 +55,15 @@ class Table(Page):
         deed = request.POST.get("deed", "")
         try:
             return _DEEDS[deed](request, get_store(), kwargs["table"]) if deed in _DEEDS else redirect(request.path)
+        except ConfirmationMissing as refusal:
+            words = f"That is not the name of this table. Type {refusal.table} to drop it."
+            return self._refused(deed, words)
         except SpawnError as refusal:
-            return self.render_to_response(self.get_context_data(refusal={"deed": deed, "error": refusal}, **kwargs))
+            return self._refused(deed, str(refusal), refusal.problems)
+
+    def _refused(self, deed: str, words: str, problems: tuple[Problem, ...] = ()) -> HttpResponse:
+        refusal = {"deed": deed, "words": words, "problems": problems}
+        return self.render_to_response(self.get_context_data(refusal=refusal, **self.kwargs))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         name = kwargs["table"]

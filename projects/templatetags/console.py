@@ -25,6 +25,7 @@ COLOURS = {
     "behind": "warning",
     "altered": "warning",
     "waiting": "warning",
+    "plan waits": "warning",
     "cached": "warning",
     "mock": "warning",
     "stale": "warning",

@@ -342,7 +342,7 @@ def test_why_no_plan_can_be_made_is_said_on_the_page(console, turbines, store):
 def test_a_table_is_dropped_only_by_its_name(console, kept):
     console.enter("steward")
     text = console.post(f"{TABLES}projects/", {"deed": "drop", "confirm": "project"}).content.decode()
-    assert "repeat the request with confirm=projects" in text
+    assert "That is not the name of this table. Type projects to drop it." in text
     assert kept.has("projects")
     made = console.post(f"{TABLES}projects/", {"deed": "drop", "confirm": "projects"})
     assert made.headers["Location"] == f"/console/plans/{Plan.objects.get(kind='drop', state='applied').pk}/"
