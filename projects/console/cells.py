@@ -24,6 +24,11 @@ class Cell:
     is_outside: bool = False  # It leads to another host.
     is_void: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is its text and nothing else, as there mostly is."""
+        return not (self.title or self.href or self.is_void)
+
     @classmethod
     def of(cls, column: ColumnSchema, value: str | None, href: str = "", *, short: int = SHORT) -> Self:
         """A value of which so many characters stand in `text`."""
