@@ -14,7 +14,7 @@ from monitoring.sampling import LEVELS, SUMMED
 from schema_registry.rights import OPERATE, READ_ROWS
 
 POINTS = 60  # of a chart, at most
-SHORTEST = 20  # intervals between samples that a chart shows at least
+SHORTEST = 6  # intervals between samples that a chart shows at least
 SPANS = {
     "hour": ("1 hour", timedelta(hours=1)),
     "day": ("24 hours", timedelta(days=1)),
@@ -88,7 +88,7 @@ def _how_often(buckets: Sequence[Bucket | None]) -> str:
 
 
 KINDS = (
-    Kind("Requests", OPERATE, "count", {"requests": _of("requests"), "refused (4xx)": _of("refused"), "errors (5xx)": _of("errors")}),
+    Kind("Requests", OPERATE, "count", {"requests": _of("requests"), "refused": _of("refused"), "errors": _of("errors")}),
     Kind("Write latency", OPERATE, "ms", {"a commit, on average": _mean("commit_seconds", "commits")}),
     Kind("Rows written", READ_ROWS, "count", {"one by one": _of("rows_written"), "by loads": _of("rows_loaded")}),
     Kind("Ontology server", READ_ROWS, "ms", {"its answer, on average": _mean("source_seconds", "source_answered")}, _how_often),
@@ -152,7 +152,7 @@ def _said(name: str, values: Sequence[Value], kind: Kind) -> str:
         return "There was nothing to measure."
     if kind.unit == "count":
         return f"{words(sum(there))} {name}."
-    return f"{words(there[-1])} at last, {words(max(there))} at most."
+    return f"Last {words(there[-1])}, at most {words(max(there))}."
 
 
 # Points.

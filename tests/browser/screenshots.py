@@ -36,7 +36,7 @@ PAGES = {
     "plan": "/console/plans/{plan}/",
     "diagram": "/console/diagram/",
 }
-WIND = ("Wind farm Nordholt", "Solar park Almería", "Tidal array Pentland", "Hydro plant Sogndal", "Geothermal well Hellisheiði")
+PROJECTS = ("Wind farm Nordholt", "Solar park Almería", "Tidal array Pentland", "Hydro plant Sogndal", "Geothermal well Hellisheiði")
 
 
 def main() -> None:
@@ -75,15 +75,14 @@ def fill(server: Server) -> None:
         answer = server.post(f"/ops/{table}?null=NA", data=csv_of(table), headers={"Content-Type": "text/csv"})
         answer.raise_for_status()
         print(f"{table}: {answer.json()['inserted']:,} rows")
-    for number, name in enumerate(WIND):
-        row = {
-            "project_name": name,
-            "total_amount": 1_250_000.5 * (number + 1),
-            "maturity_years": 15 + number,
-            "expected_tri": 7.25,
-            "dscr": 1.35,
-        }
-        server.post("/ops/projects", json=row).raise_for_status()
+    for number in range(len(PROJECTS)):
+        add_project(server, number)
+
+
+def add_project(server: Server, number: int) -> None:
+    name, amount = PROJECTS[number % len(PROJECTS)], 1_250_000.5 * (number % 40 + 1)
+    row = {"project_name": name, "total_amount": amount, "maturity_years": 15, "expected_tri": 7.25, "dscr": 1.35}
+    server.post("/ops/projects", json=row).raise_for_status()
 
 
 def csv_of(table: str) -> bytes:
@@ -101,7 +100,7 @@ def work(server: Server, minutes: float) -> None:
         for number in range(5 + 20 * (turn // 40 % 3)):
             server.get(f"/ops/flights?limit=20&offset={20 * number}&carrier=UA")
             if number % 3 == 0:
-                server.post("/ops/airlines", json={"carrier": f"{turn * 30 + number:X}"[-2:], "name": "Charter"})
+                add_project(server, turn)
         time.sleep(0.2)
 
 

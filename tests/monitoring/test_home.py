@@ -133,10 +133,10 @@ def test_a_chart_says_in_words_what_its_lines_show(home, in_step):
         source = {"source_asked": 1, "source_answered": answered, "source_seconds": 0.003 * answered}
         Sample.objects.create(at=now - timedelta(minutes=minutes), seconds=60, **figures, **source)
     text = home("operator")
-    assert "1,500 requests. 0 refused (4xx). 3 errors (5xx)." in text
-    assert "4.0 ms at last, 4.0 ms at most." in text
-    assert "It answered 2 of 3 times. 3.0 ms at last, 3.0 ms at most." in text
-    assert "1.5 MB at last, 1.5 MB at most." in text
+    assert "1,500 requests. 0 refused. 3 errors." in text
+    assert "Last 4.0 ms, at most 4.0 ms." in text
+    assert "It answered 2 of 3 times. Last 3.0 ms, at most 3.0 ms." in text
+    assert "Last 1.5 MB, at most 1.5 MB." in text
     assert text.count('data-value="500') == 3
     assert "Each point is what was counted in 2 minutes" in text
     assert "in 2 minutes" in home("operator", "?span=nonsense")

@@ -55,7 +55,7 @@ function draw(figure) {
   const { labels, names, lines } = read(figure);
   const { unit } = figure.dataset;
   figure.querySelector(".spawn-canvas").hidden = false;
-  const datasets = names.map((label, n) => ({ label, data: lines[n], borderWidth: 2, pointRadius: radius, pointHitRadius: 8, tension: 0.2 }));
+  const datasets = names.map((label, n) => ({ label, data: lines[n], borderWidth: 2, pointRadius: radius, pointHitRadius: 8, cubicInterpolationMode: "monotone" }));
   return new Chart(figure.querySelector("canvas"), {
     type: "line",
     data: { labels, datasets },
