@@ -51,9 +51,6 @@ def parse_listing(names: Names, parameters: Iterable[tuple[str, str]]) -> Listin
     }
     filter_, given = read_address(names, parameters, readers)
     given.pop("format", None)
-    if given.get("cursor") and given.get("offset"):
-        reason = "cursor and offset do not go together; the cursor says already where the page begins."
-        raise BadRequest(detail=reason, problems=(Problem("?cursor", "parameter", reason),))
     return Listing(filter=filter_, **given)
 
 

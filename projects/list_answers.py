@@ -75,11 +75,14 @@ def _file(store: Store, names: Names, listing: Listing, request: HttpRequest, fo
 
 
 def _next(request: HttpRequest, names: Names, listing: Listing, end: tuple[str | None, ...]) -> str:
-    """The link to the next page. One whose cursor would be too long for an address goes on by offset."""
+    """The link to the next page. One whose cursor would be too long for an address goes on by offset, from this page's own cursor."""
     kept = [(name, value) for name, value in pairs_of(request) if name not in ("cursor", "offset")]
-    cursor = cursors.sealed(names, listing, end)
-    further = ("cursor", cursor) if cursor else ("offset", str(listing.offset + (listing.limit or DEFAULT_LIMIT)))
-    return f'<{request.path}?{urlencode([*kept, further])}>; rel="next"'
+    if cursor := cursors.sealed(names, listing, end):
+        further = {"cursor": cursor}
+    else:
+        begun = {"cursor": listing.cursor} if listing.cursor else {}
+        further = begun | {"offset": str(listing.offset + (listing.limit or DEFAULT_LIMIT))}
+    return f'<{request.path}?{urlencode([*kept, *further.items()])}>; rel="next"'
 
 
 def _etag(store: Store, names: Names, request: HttpRequest, form: str) -> str:

@@ -66,7 +66,7 @@ PARAMETERS: Json = {
     "Cursor": _query(
         "cursor",
         "Where the list goes on: take it, with the rest of the address, from the `next` of the answer's `Link`. It holds for one sort, "
-        "filter and version of the schema, and goes with no offset.",
+        "filter and version of the schema.",
         _WORDS,
     ),
     "Sort": _query(
@@ -77,7 +77,7 @@ PARAMETERS: Json = {
         f"How many rows; {DEFAULT_LIMIT} for JSON where it is left out, every row for the other formats.",
         {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT},
     ),
-    "Offset": _query("offset", "How many rows to leave out first; slow when large.", _COUNT | {"maximum": 2**62}),
+    "Offset": _query("offset", "How many rows to leave out first, or after the cursor; slow when large.", _COUNT | {"maximum": 2**62}),
     "Fields": _query("fields", "Only these columns, with commas between them; the rows have no others then.", _WORDS),
     "Format": _query("format", "Goes before Accept.", {"type": "string", "enum": list(FORMATS)}),
     "PreferCount": _header("Prefer", "`count=exact` gives X-Total-Count.", _TEXT),

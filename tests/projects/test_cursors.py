@@ -136,7 +136,7 @@ def test_a_cursor_is_good_for_its_own_list_alone(people: APIClient) -> None:
     address = next_of(people.get("/ops/people?sort=name&limit=2"))
     assert people.get(address).status_code == 200
     cursor = address.partition("cursor=")[2]
-    for other in ("sort=-name", "sort=name&flag=true", "sort=name&offset=1", "sort=name&q=a"):
+    for other in ("sort=-name", "sort=name&flag=true", "sort=name&q=a"):
         answer = people.get(f"/ops/people?limit=2&{other}&cursor={cursor}")
         assert answer.status_code == 400, answer.content
         assert "ursor" in answer.json()["detail"]
@@ -144,14 +144,19 @@ def test_a_cursor_is_good_for_its_own_list_alone(people: APIClient) -> None:
         assert people.get(f"/ops/people?sort=name&cursor={forged}").status_code == 400
 
 
-def test_a_row_whose_sorted_text_is_too_long_for_an_address_is_passed_by_offset(people: APIClient) -> None:
+def test_rows_whose_sorted_texts_are_too_long_for_an_address_are_passed_by_offset(people: APIClient) -> None:
     noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=9000))
-    assert people.post("/ops/people", data={"id": 9, "name": "a" + noise}, format="json").status_code == 201
-    first = people.get("/ops/people?sort=name&limit=2&fields=id")
-    second = people.get(next_of(first))
-    third = people.get(next_of(second))
-    assert ["offset=" in next_of(page) for page in (first, second)] == [True, False]
-    assert [[row["id"] for row in page.json()] for page in (first, second, third)] == [[2, 9], [1, 4], [3]]
+    for number, name in ((9, "a"), (10, "z1"), (11, "z2")):
+        assert people.post("/ops/people", data={"id": number, "name": name + noise}, format="json").status_code == 201
+    address, walked, links = "/ops/people?sort=name&limit=1&fields=id", [], []
+    while address:
+        page = people.get(address)
+        walked += [row["id"] for row in page.json()]
+        address = next_of(page)
+        links.append(("cursor=" in address, "offset=" in address))
+    assert walked == [row["id"] for row in people.get("/ops/people?sort=name&fields=id").json()]
+    assert len(walked) == 7
+    assert {(True, False), (True, True)} <= set(links)
 
 
 def test_a_list_that_did_not_change_is_not_sent_again(people: APIClient) -> None:
