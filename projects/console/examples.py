@@ -3,6 +3,7 @@
 import json
 import shlex
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -77,7 +78,15 @@ _VALUES: dict[str, Any] = {
 def _value(column: ColumnSchema) -> Any:
     cell = column.enum[0] if column.enum else column.minimum or column.maximum
     if cell is not None:
-        return cell
+        return _number(cell) if column.type.is_number else cell
     if column.type.is_number:
         return 0 if column.type.base == "DECIMAL" else 1
     return _VALUES.get(column.type.base, "text"[: column.max_length])
+
+
+def _number(cell: str) -> int | float | str:
+    """A number's cell as JSON's number, where that is the same."""
+    for kind in (int, float):
+        if str(kind(Decimal(cell))) == cell:
+            return kind(cell)
+    return cell

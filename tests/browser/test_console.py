@@ -42,6 +42,17 @@ def test_an_example_is_copied_with_one_click(reader, tables):
     assert "/ops/projects?limit=20" in reader.evaluate("navigator.clipboard.readText()")
 
 
+def test_the_diagram_is_walked_with_the_keyboard(reader, tables):
+    reader.goto("/console/diagram/")
+    box = reader.get_by_role("link", name=re.compile("^portfolios: "))
+    arrow = reader.locator("path[data-to=portfolios]")
+    expect(arrow).not_to_have_class(re.compile("lit"))
+    box.focus()
+    expect(arrow).to_have_class(re.compile("spawn-lit"))
+    reader.keyboard.press("Enter")
+    expect(reader).to_have_url(re.compile("/console/tables/portfolios/$"))
+
+
 def test_a_table_is_pinned_with_two_clicks(reader, tables):
     reader.goto("/console/tables/projects/")
     reader.get_by_label("Pinned").check()

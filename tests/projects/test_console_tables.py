@@ -190,6 +190,15 @@ def test_the_example_on_the_page_creates_a_row(console, kept):
         assert tables.size(kept, name).rows == 1
 
 
+def test_the_numbers_of_an_example_are_numbers_where_json_can_say_them(console, store):
+    bounds = {"a": ("INTEGER", 3), "b": ("DECIMAL(5,2)", 1.25), "c": ("DOUBLE", 0.1), "d": ("DECIMAL(38,10)", 12345678901234567890.5)}
+    columns = [{"name": n, "type": kind, "required": True, "minimum": least} for n, (kind, least) in bounds.items()]
+    made = row_of(make_table("things", columns, primary_key=["a"]))
+    assert [made[name] for name in "abc"] == [3, 1.25, 0.1]
+    assert isinstance(made["d"], str)
+    rows.create(store, "things", made, actor="ada")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_examples_run_as_they_stand_on_the_page(kept, roles, live_server, monkeypatch, capfd):
     monkeypatch.setenv("TOKEN", Token.objects.create(user=user_with_role("editor"))[1])
