@@ -87,8 +87,8 @@ def _apply(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dic
 
 
 def _undo(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
-    confirm = inputs.get("confirm")
-    made = undoing.undo(store, int(inputs["plan"]), actor=actor, confirm=confirm, dry_run=bool(inputs.get("dry_run")))
+    confirm, given = inputs.get("confirm"), {"inputs": inputs.get("inputs"), "reason": inputs.get("reason", "")}
+    made = undoing.undo(store, int(inputs["plan"]), actor=actor, confirm=confirm, dry_run=bool(inputs.get("dry_run")), **given)
     return plain(plans.as_json(made) | {"waits_for": undoing.waits_for(made, confirm) if made.state in plans.OPEN else ""})
 
 

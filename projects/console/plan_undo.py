@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from projects import plans, undoing
+from projects import jobs, plans, undoing
 from projects.console import plan_deeds, plan_inputs, plan_story
 from projects.errors import InputsRefused
 from projects.models import Plan
@@ -41,11 +41,11 @@ class UndoPage(Page):
             plain = self._drawn(plan, None)
             given = plan_inputs.read(request.POST, plan_inputs.asked(plain, {}))
             plan_inputs.check_filled(plain.table, given)
-            made = self._drawn(plan, given)
+            made = self._drawn(plan, given) if given else plain
             if _takes_values(made) and not self._is_confirmed(made):
                 error = f"Type the table's name, {made.table}: the undo takes values away."
                 return self._again(made, given, confirm_error=error)
-            return self._undone(plan, given)
+            return self._left(plan, given) if plan_story.is_long(get_store(), made) else self._undone(plan, given)
         except InputsRefused as refused:
             return self._again(plain, given, problems=refused.problems)
         except SpawnError as refused:
@@ -76,14 +76,22 @@ class UndoPage(Page):
         return self.render_to_response(self.get_context_data(made=made, given=given, typed=typed, **kwargs))
 
     def _undone(self, plan: int, given: plan_inputs.Inputs) -> HttpResponse:
-        reason, confirm = self.request.POST.get("reason", "").strip(), self.request.POST.get("confirm", "").strip()
-        actor = plan_deeds.actor_of(self.request)
-        made = undoing.undo(get_store(), plan, actor=actor, confirm=confirm, inputs=given or None, reason=reason)
+        asked = self._asked(given)
+        made = undoing.undo(get_store(), plan, actor=plan_deeds.actor_of(self.request), **asked)
         if made.state in plans.OPEN:
-            messages.warning(self.request, f"The undo waits as plan {made.pk}. {undoing.waits_for(made, confirm)}")
+            messages.warning(self.request, f"The undo waits as plan {made.pk}. {undoing.waits_for(made, asked['confirm'])}")
         else:
             messages.success(self.request, f"Plan {plan} is undone, by plan {made.pk}.")
         return redirect("console:plan", made.pk)
+
+    def _left(self, plan: int, given: plan_inputs.Inputs) -> HttpResponse:
+        """As a job, for it takes long; the plan's page shows how far it is."""
+        job = jobs.leave_once("undo", {"plan": plan, **self._asked(given)}, self.request.user)
+        return redirect(f"{reverse('console:plan', args=[plan])}?job={job.pk}")
+
+    def _asked(self, given: plan_inputs.Inputs) -> dict[str, Any]:
+        typed = {name: self.request.POST.get(name, "").strip() for name in ("confirm", "reason")}
+        return {**typed, "inputs": dict(given) or None}
 
 
 def _takes_values(made: Plan) -> bool:

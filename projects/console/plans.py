@@ -112,6 +112,7 @@ class PlanPage(Page):
         given: plan_inputs.Inputs | None = kwargs.pop("given", None)
         problems: Sequence[Problem] = kwargs.pop("problems", ())
         steps = plan_story.told(found, given, problems) if found.state in plans.OPEN else plan_story.ran(found)
+        job = _job_of(self.request, found)
         return super().get_context_data(
             kind=plan_story.KINDS[Plan.Kind(found.kind)],
             standing=plan_story.standing(store, found, actor=plan_deeds.actor_of(self.request)),
@@ -123,7 +124,8 @@ class PlanPage(Page):
             newer=plan_story.newer(found) if found.state == State.STALE else None,
             undone_by=found.undone_by.exclude(state__in=(State.STALE, State.REJECTED, State.FAILED)).order_by("-pk").first(),
             entries=plan_story.entries(found) if self.allows(rights.READ_AUDIT) else [],
-            job=_job_of(self.request, found),
+            job=job,
+            is_under_way=found.state == State.APPLYING or bool(job and not job.finished_at),
             waits_for=_waits_for_load(found),
             seen=plan_deeds.seen(found),
             is_over=found.state in (State.APPLIED, State.UNDONE),
@@ -162,14 +164,14 @@ def _waits_for_load(plan: Plan) -> str:
 
 
 def _job_of(request: HttpRequest, plan: Plan) -> Job | None:
-    """The job that applies the plan: the one at work, else the one that the reader's own click left."""
+    """The job that applies the plan, or undoes it: the one at work, else the one that the reader's own click left."""
     if found := plan_story.running(plan) if plan.state in (*plans.OPEN, State.APPLYING) else None:
         return found
     try:
         asked = UUID(request.GET.get("job", ""))
     except ValueError:
         return None
-    return Job.objects.filter(pk=asked, kind="apply", inputs__plan=plan.pk).first()
+    return Job.objects.filter(pk=asked, kind__in=("apply", "undo"), inputs__plan=plan.pk).first()
 
 
 # Several together.

@@ -342,6 +342,10 @@ def test_a_long_apply_is_a_job_whose_progress_the_page_shows(
     assert answer.headers["HX-Refresh"] == "true"
     assert seen(steward_client, waiting)["state"] == "applied"
     assert "What was done" in text_of(client, f"{page_of(waiting)}?job={job.pk}")
+    text = post(client, f"{page_of(waiting)}undo/", {"reason": "Too soon."})
+    assert "It waits in the queue of jobs, to be undone." in text
+    jobs.run(get_store(), jobs.next_job())
+    assert (seen(steward_client, waiting)["state"], Plan.objects.get(kind="undo").reason) == ("undone", "Too soon.")
 
 
 def test_plans_of_several_tables_are_applied_together_or_not_at_all(

@@ -63,6 +63,7 @@ STATES = (
     Visit("jobs/?state=failed"),
     Visit("plans/{applied}/"),
     Visit("plans/?state=proposed"),
+    Visit("audit/?object=hostile&from=nonsense", may=AUDITORS),
 )
 # Django's own, by address.
 DJANGOS = (
