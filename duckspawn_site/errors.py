@@ -200,7 +200,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403."""
+    """Django's handler403, of the console's pages."""
+    _audit_refusal(request)
     return _page_or_problem(request, ANSWERS[PermissionDenied], detail=SENTENCES["forbidden"])
 
 

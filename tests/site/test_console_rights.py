@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver
 
+from schema_registry.models import AuditEntry
 from tests.conftest import PASSWORD, user_with_role
 from tests.site.console_pages import OURS, ROLES, pages
 
@@ -44,6 +45,8 @@ def test_nobody_posts_to_a_page_without_its_right(people: dict[str, Client], sho
     asked = {(a, role) for a, visit in pages(shown).items() if visit in OURS.values() for role in ROLES if role not in visit.posts}
     refused = {(a, role): people[role].post(a).status_code for a, role in asked}
     assert {one: status for one, status in refused.items() if status not in (403, 404, 405)} == {}
+    audited = set(AuditEntry.objects.filter(action="right.refuse", detail__method="POST").values_list("object", "actor"))
+    assert {(a.partition("?")[0], role) for (a, role), status in refused.items() if status == 403} == audited
 
 
 @pytest.mark.parametrize("role", ROLES)
