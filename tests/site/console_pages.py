@@ -54,16 +54,20 @@ OURS: dict[str, Visit] = {
     "audit": Visit("audit/", may=AUDITORS, posts=AUDITORS),
     "audit_entry": Visit("audit/{entry}/", may=AUDITORS),
 }
-# The same pages in other states.
+# The same pages in another state, which looks otherwise,
 STATES = (
-    Visit("?span=day"),
     Visit("tables/hostile/?measured=1"),
-    Visit("tables/hostile/rows/?choice=b"),
     Visit("schemas/hostile/?from=1&to=2"),
-    Visit("jobs/?state=failed"),
     Visit("plans/{applied}/"),
+)
+# and by another address, which looks the same.
+FILTERED = (
+    Visit("?span=day"),
+    Visit("tables/hostile/rows/?choice=b"),
+    Visit("jobs/?state=failed"),
     Visit("plans/?state=proposed"),
     Visit("audit/?object=hostile&from=nonsense", may=AUDITORS),
+    Visit("audit/?format=json", may=AUDITORS, part=True),
 )
 # Django's own, by address.
 DJANGOS = (
@@ -83,7 +87,7 @@ def address(visit: Visit, shown: SimpleNamespace) -> str:
 
 def pages(shown: SimpleNamespace) -> dict[str, Visit]:
     """Every page by its whole address."""
-    return {address(visit, shown): visit for visit in (*OURS.values(), *STATES, *DJANGOS)}
+    return {address(visit, shown): visit for visit in (*OURS.values(), *STATES, *FILTERED, *DJANGOS)}
 
 
 def pages_of_ours(shown: SimpleNamespace) -> Iterator[str]:
