@@ -136,6 +136,8 @@ def take(server: Server, target: Path, plan: int) -> None:
             answer = page.goto(address.format(plan=plan), wait_until="networkidle")
             if answer is None or not answer.ok:
                 raise SystemExit(f"{address} answers {answer and answer.status}")
+            if name == "diagram":
+                page.get_by_role("button", name="Fit").click()  # All of it, rather than as large as can be read.
             path = target / f"{name}.png"
             page.screenshot(path=path)
             size = path.stat().st_size
