@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from duckspawn_site.auth import authentication
 from duckspawn_site.auth.models import Token
 from monitoring import checks
+from projects import slots
 from projects.audit import forget_standing
 from projects.models import forget_decided
 from projects.store.connection import reset_store
@@ -48,6 +49,8 @@ def own_store(settings, tmp_path: Path) -> Iterator[Path]:
     settings.ARCHIVE_DIR = tmp_path / "archive"
     yield tmp_path
     reset_store()
+    left, slots._taken = slots._taken, 0
+    assert not left, "an answer that streams was not closed, and keeps its slot"
     forget_decided()
     forget_standing()
     authentication.forget_all()

@@ -69,7 +69,7 @@ def followed(server: Server, last: str, wanted: int) -> tuple[list[dict], int]:
     return heard, visits
 
 
-@pytest.mark.parametrize("rows", [12, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rows", [6, pytest.param(200, marks=pytest.mark.long)])
 def test_who_breaks_off_and_comes_again_misses_nothing_and_hears_nothing_twice(server: Server, rows: int) -> None:
     server.environment |= {"THREADS": "6"}
     server.start()

@@ -73,6 +73,7 @@ def test_the_commands_work_beside_a_running_server_whose_requests_go_on(flights:
     assert (job["kind"], job["state"], job["done"]) == ("sync", "done", 100)
 
 
+@pytest.mark.long
 def test_the_commands_work_by_themselves_where_no_server_runs(flights: Server) -> None:
     assert flights.command("migrate", "-v0").returncode == 0
     dry = flights.command("sync_schemas", "--dry-run")
@@ -148,6 +149,7 @@ def test_a_plan_is_applied_by_its_number_beside_a_running_server(evolving: Serve
     assert kinds.count("apply") == 1
 
 
+@pytest.mark.long
 def test_a_sync_without_an_ontology_server_says_so_and_fails(flights: Server) -> None:
     flights.command("migrate", "-v0")
     done = flights.command("sync_schemas", ONTO_SERVER_URL="http://127.0.0.1:9", ONTO_SERVER_TIMEOUT="0.5")

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
+
+from django.test import Client
 
 ROLES = ("viewer", "editor", "steward", "operator", "superuser")
 ALL = frozenset(ROLES)
@@ -93,3 +96,11 @@ def pages(shown: SimpleNamespace) -> dict[str, Visit]:
 def pages_of_ours(shown: SimpleNamespace) -> Iterator[str]:
     """The addresses of the whole pages that are not Django's own; the first page is ours."""
     yield from (address(visit, shown) for visit in (*OURS.values(), *STATES, DJANGOS[0]) if not visit.part)
+
+
+def visit(client: Client, address: str) -> Any:
+    """The page's answer, wholly read: one that streams keeps a thread until it is."""
+    answer = client.get(address)
+    if answer.streaming:
+        b"".join(answer.streaming_content)
+    return answer

@@ -19,7 +19,7 @@ from schema_registry.sources.native import parse_document
 from tests.conftest import PASSWORD
 from tests.projects.conftest import make_table
 from tests.site.conftest import COLUMN, HOSTILE, MARK
-from tests.site.console_pages import pages
+from tests.site.console_pages import pages, visit
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +82,7 @@ def root(client: Client) -> Client:
 def texts(root: Client, shown: SimpleNamespace) -> dict[str, str]:
     """Every page as a superuser sees it, by its address."""
     Sample.objects.create(at=shown.entry.at, seconds=60, troubles={"onto_server": HOSTILE, HOSTILE: HOSTILE})
-    answers = {address: root.get(address) for address in [*pages(shown), "/", "/docs", "/console/no/such/page/"]}
+    answers = {address: visit(root, address) for address in [*pages(shown), "/", "/docs", "/console/no/such/page/"]}
     answers |= {f"{address} {data}": root.post(address, data) for address, data in REFUSED}
     assert {address for address, answer in answers.items() if answer.status_code >= 500} == set()
     others = [answer for answer in answers.values() if not answer.headers["Content-Type"].startswith("text/html")]
@@ -144,10 +144,8 @@ def queries(root: Client, shown: SimpleNamespace) -> dict[str, int]:
     counts = {}
     for address in pages(shown):
         forget_decided()  # It is asked for anew each second.
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
-            assert root.get(address).status_code == 200, address
+        with CaptureQueriesContext(connection) as asked:
+            assert visit(root, address).status_code == 200, address
         counts[address] = len(asked)
     return counts
 

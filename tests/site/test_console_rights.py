@@ -10,7 +10,7 @@ from django.urls import get_resolver
 
 from schema_registry.models import AuditEntry
 from tests.conftest import PASSWORD, user_with_role
-from tests.site.console_pages import OURS, ROLES, pages
+from tests.site.console_pages import OURS, ROLES, pages, visit
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/console/login/"
@@ -33,11 +33,11 @@ def test_every_page_of_ours_is_in_the_table():
 
 def test_each_page_is_for_those_who_may_see_it(people: dict[str, Client], shown: SimpleNamespace):
     wanted = {(address, role): visit.status(role) for address, visit in pages(shown).items() for role in ROLES}
-    assert {asked: people[asked[1]].get(asked[0]).status_code for asked in wanted} == wanted
+    assert {asked: visit(people[asked[1]], asked[0]).status_code for asked in wanted} == wanted
 
 
 def test_who_is_not_signed_in_is_sent_to_the_login(shown: SimpleNamespace):
-    answers = {address: Client().get(address) for address in pages(shown)}
+    answers = {address: visit(Client(), address) for address in pages(shown)}
     assert {a: (r.status_code, r.headers["Location"].partition("?")[0]) for a, r in answers.items()} == dict.fromkeys(answers, (302, LOGIN))
 
 
