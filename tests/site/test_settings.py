@@ -57,6 +57,7 @@ def test_a_bad_value_stops_the_start_and_is_named(name, value):
     assert "hush" not in answer.stderr
 
 
+@pytest.mark.long
 def test_a_webhook_needs_a_secret_and_is_not_shown():
     answer = manage("check", NOTIFY_URL="https://host/hush")
     assert answer.returncode != 0
@@ -65,6 +66,7 @@ def test_a_webhook_needs_a_secret_and_is_not_shown():
     assert manage(*ask, NOTIFY_URL="https://host/hook/", NOTIFY_SECRET="x").stdout.strip() == "https://host/hook/"
 
 
+@pytest.mark.long
 def test_a_mail_server_is_read_from_its_url():
     ask = (
         "shell",
