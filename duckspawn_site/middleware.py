@@ -12,7 +12,7 @@ Answerer = Callable[[HttpRequest], HttpResponseBase]
 
 # Alpine, which the console is made with, needs unsafe-eval; unfold and Swagger UI write styles inline.
 POLICY = (
-    "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'"
 )
 # These have slashes of their own: Django's admin site ends each path with one, a static file never does.

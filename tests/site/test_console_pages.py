@@ -87,6 +87,7 @@ def texts(root: Client, shown: SimpleNamespace) -> dict[str, str]:
     assert {address for address, answer in answers.items() if answer.status_code >= 500} == set()
     others = [answer for answer in answers.values() if not answer.headers["Content-Type"].startswith("text/html")]
     assert {answer.headers["X-Content-Type-Options"] for answer in others} == {"nosniff"}
+    assert all(answer.headers["Content-Security-Policy"].startswith("default-src 'self'; ") for answer in answers.values())
     return {address: answer.content.decode() for address, answer in answers.items() if answer not in others}
 
 
