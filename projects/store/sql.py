@@ -161,9 +161,9 @@ def cell_of(column: ColumnSchema, value: str) -> str:
 SHOWN = 1000  # characters of a cell that people look at
 
 
-def shortened(cell: str) -> str:
-    """A cell for people to look at: what is longer ends in an ellipsis."""
-    return f"CASE WHEN length({cell}) > {SHOWN} THEN left({cell}, {SHOWN}) || '…' ELSE {cell} END"
+def shortened(cell: str, most: int = SHOWN) -> str:
+    """A cell for people to look at: what is longer than so many characters ends in an ellipsis."""
+    return f"CASE WHEN length({cell}) > {most} THEN left({cell}, {most}) || '…' ELSE {cell} END"
 
 
 # Rows.

@@ -46,14 +46,10 @@ def summarize(store: Store, table: LiveTable, *, seconds: float) -> list[Summary
         rows, *filled = cursor.execute(counted).fetchall()[0]
         watch.check()
         found = cursor.execute(
-            f"SELECT approx_unique, {_shortened('min')}, {_shortened('max')} FROM (SUMMARIZE SELECT {', '.join(names)} FROM {source})"
+            f"SELECT approx_unique, {sql.shortened('min', LONGEST)}, {sql.shortened('max', LONGEST)} FROM (SUMMARIZE SELECT {', '.join(names)} FROM {source})"
         ).fetchall()
         cursor.rollback()
     return [
         Summary(column.name, rows, rows - values, min(distinct, values), least, greatest)
         for column, values, (distinct, least, greatest) in zip(columns, filled, found, strict=True)
     ]
-
-
-def _shortened(value: str) -> str:
-    return f"CASE WHEN length({value}) > {LONGEST} THEN left({value}, {LONGEST}) || '…' ELSE {value} END"
