@@ -40,14 +40,13 @@ def summarize(store: Store, table: LiveTable, *, seconds: float) -> list[Summary
     """
     columns = table.schema.columns
     source, names = sql.table(table.name), [sql.quote(column.name) for column in columns]
+    ends = ", ".join(sql.shortened(end, LONGEST) for end in ("min", "max"))
     counted = f"SELECT count(*), {', '.join(f'count({name})' for name in names)} FROM {source}"
     with store.read() as cursor, fitting(table.name), Watch(cursor, seconds) as watch:
         cursor.begin()  # Both see the same rows.
         rows, *filled = cursor.execute(counted).fetchall()[0]
         watch.check()
-        found = cursor.execute(
-            f"SELECT approx_unique, {sql.shortened('min', LONGEST)}, {sql.shortened('max', LONGEST)} FROM (SUMMARIZE SELECT {', '.join(names)} FROM {source})"
-        ).fetchall()
+        found = cursor.execute(f"SELECT approx_unique, {ends} FROM (SUMMARIZE SELECT {', '.join(names)} FROM {source})").fetchall()
         cursor.rollback()
     return [
         Summary(column.name, rows, rows - values, min(distinct, values), least, greatest)
