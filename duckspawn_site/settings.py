@@ -127,6 +127,7 @@ MIDDLEWARE = [
     "duckspawn_site.middleware.ContentSecurityPolicy",
     "duckspawn_site.middleware.TrailingSlash",
     "django.middleware.security.SecurityMiddleware",
+    "monitoring.probes.Probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -135,7 +136,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "duckspawn_site.middleware.Problems",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
 REST_FRAMEWORK = {

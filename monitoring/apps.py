@@ -5,9 +5,9 @@ class MonitoringConfig(AppConfig):
     name = "monitoring"
 
     def ready(self) -> None:
-        """Adds the store's numbers to what Prometheus reads."""
+        """Adds our numbers to what Prometheus reads."""
         from prometheus_client import REGISTRY  # noqa: PLC0415
 
-        from monitoring.metrics import StoreCollector  # noqa: PLC0415 - It reads a model, which is loaded by now.
+        from monitoring.metrics import ServiceCollector  # noqa: PLC0415 - It reads models, which are loaded by now.
 
-        REGISTRY.register(StoreCollector())
+        REGISTRY.register(ServiceCollector())

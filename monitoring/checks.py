@@ -1,15 +1,13 @@
 """What is looked at to say whether the service is well. Each check is a value that runs and says what it found.
 
-A check that hangs is given up after TIMEOUT and is not started again while it hangs. What was found is kept for KEPT
-seconds, so that probes cannot load the service.
+What was found is kept for KEPT seconds and found anew in the background, so that probes cannot load the service. While a check runs,
+its last finding stands; one that runs for longer than its timeout has failed, and is not started again while it hangs.
 """
 
 import shutil
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotDone
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,17 +16,19 @@ from typing import Protocol
 import psutil
 import structlog
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 
+from monitoring.kept import FIRST, Kept
 from monitoring.system import standing
 from projects.store.connection import get_store
 from schema_registry.errors import SpawnError
 from schema_registry.models import Snapshot
 from schema_registry.ontology import OntologyClient
 
-TIMEOUT = 5.0  # seconds, for each check
 KEPT = 5.0  # seconds
+PATIENCE = 3.0  # seconds that whoever has checks run waits for them: as long as the ontology server is given, and a little
+BRIEF = 0.5  # seconds that a probe waits, which Kubernetes gives one second
 GIB, MIB = 2**30, 2**20
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
@@ -47,7 +47,10 @@ class CheckFailed(Exception):
 
 
 class Check(Protocol):
-    """One thing to look at. `run` says what it found, or raises CheckWarned or CheckFailed with the sentence."""
+    """One thing to look at, within `timeout` seconds. `run` says what it found, or raises CheckWarned or CheckFailed with the sentence."""
+
+    @property
+    def timeout(self) -> float: ...
 
     def run(self) -> str: ...
 
@@ -67,6 +70,7 @@ class Cpu:
 
     warn_percent: float = 95
     warn_load: float = 4  # processes for each processor, over a minute
+    timeout: float = 2.0
 
     def run(self) -> str:
         percent, count = psutil.cpu_percent(interval=0.1), psutil.cpu_count() or 1
@@ -79,7 +83,10 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
+    """Warns where the machine has hardly any memory left."""
+
     warn_percent: float = 95
+    timeout: float = 2.0
 
     def run(self) -> str:
         memory = psutil.virtual_memory()
@@ -96,9 +103,10 @@ class Disk:
     folder: Path
     warn_bytes: int = GIB
     fail_bytes: int = 100 * MIB
+    timeout: float = 5.0
 
     def run(self) -> str:
-        free = shutil.disk_usage(self.folder).free
+        free = shutil.disk_usage(standing(self.folder)).free
         detail = f"{free / GIB:.1f} GiB free"
         if free < self.fail_bytes:
             raise CheckFailed(detail)
@@ -111,6 +119,8 @@ class Disk:
 class Database:
     """Asks Django's database a question."""
 
+    timeout: float = 5.0
+
     def run(self) -> str:
         with connection.cursor() as cursor:
             cursor.execute("SELECT COUNT(*) FROM django_migrations")
@@ -120,7 +130,9 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class DuckDB:
-    """Asks DuckDB a question."""
+    """Asks DuckDB a question. A commit of ten seconds, which every reader waits for, is no fault."""
+
+    timeout: float = 15.0
 
     def run(self) -> str:
         try:
@@ -137,6 +149,7 @@ class OntologyServer:
     """Asks the ontology server. Without it the tables are served as they are, so its silence is never more than a warning."""
 
     patience: float = 2.0  # seconds; whoever asks for our health does not wait for long
+    timeout: float = 5.0
 
     def run(self) -> str:
         if settings.USE_MOCK_ONTO_SERVER:
@@ -173,7 +186,7 @@ def checks() -> dict[str, Check]:
     return {
         "cpu": Cpu(),
         "memory": Memory(),
-        "disk": Disk(standing(Path(settings.DUCKDB_PATH).parent)),
+        "disk": Disk(Path(settings.DUCKDB_PATH).parent),
         "database": Database(),
         "duckdb": DuckDB(),
         "onto_server": OntologyServer(),
@@ -188,49 +201,41 @@ def overall(findings: Mapping[str, Finding]) -> str:
 
 
 class Runner:
-    """Runs checks side by side in threads of their own, and keeps what they found for a while."""
+    """Runs checks side by side in threads of their own, at most one for each, and keeps what they found for a while."""
 
-    def __init__(self, *, timeout: float = TIMEOUT, kept: float = KEPT) -> None:
-        self._timeout, self._kept = timeout, kept
+    def __init__(self, *, kept: float = KEPT) -> None:
+        self._kept = kept
         self._lock = threading.Lock()
-        self._running: dict[str, Future[Finding]] = {}
-        self._findings: dict[str, Finding] = {}
-        self._found_at = float("-inf")
+        self._findings: dict[str, Kept[Finding]] = {}
 
-    def findings(self, wanted: Mapping[str, Check]) -> dict[str, Finding]:
-        """What each check found, now or within the last moments."""
-        with self._lock:
-            if time.monotonic() - self._found_at > self._kept:
-                self._findings = self._run(wanted)
-                self._found_at = time.monotonic()
-            return self._findings
+    def findings(self, wanted: Mapping[str, Check], *, patience: float = PATIENCE) -> dict[str, Finding]:
+        """What each check found last. Whoever has them run waits for at most `patience` seconds, who comes meanwhile hardly at all."""
+        looks = {name: self._look(name, check) for name, check in wanted.items()}
+        began = {name for name, look in looks.items() if look.begin()}
+        until = time.monotonic() + (patience if began else FIRST)
+        for name, look in looks.items():
+            if name in began or look.value is None:
+                look.wait(min(until - time.monotonic(), wanted[name].timeout - look.silent_for))
+        return {name: _standing(look, wanted[name].timeout) for name, look in looks.items()}
 
     def forget(self) -> None:
         """Drops what was found; the next question runs the checks."""
         with self._lock:
-            self._found_at = float("-inf")
+            self._findings = {}
 
-    def _run(self, wanted: Mapping[str, Check]) -> dict[str, Finding]:
-        hanging = set(self._running)  # Since an earlier time: these are asked, and not waited for again.
-        deadline = time.monotonic() + self._timeout
-        for name, check in wanted.items():
-            if name not in hanging:
-                self._running[name] = _start(name, check)
-        return {name: self._outcome(name, 0 if name in hanging else deadline) for name in wanted}
-
-    def _outcome(self, name: str, deadline: float) -> Finding:
-        try:
-            finding = self._running[name].result(timeout=max(deadline - time.monotonic(), 0))
-        except NotDone:
-            return Finding(UNHEALTHY, f"gave no answer within {self._timeout:g} seconds", self._timeout)
-        del self._running[name]
-        return finding
+    def _look(self, name: str, check: Check) -> Kept[Finding]:
+        with self._lock:
+            if name not in self._findings:
+                self._findings[name] = Kept(f"check {name}", lambda: _find(name, check), kept=self._kept)
+            return self._findings[name]
 
 
-def _start(name: str, check: Check) -> Future[Finding]:
-    future: Future[Finding] = Future()
-    threading.Thread(target=lambda: future.set_result(_find(name, check)), name=f"check {name}", daemon=True).start()
-    return future
+def _standing(look: Kept[Finding], timeout: float) -> Finding:
+    """The last finding, unless its check has been silent for too long since, or never said anything."""
+    silent = look.silent_for
+    if silent >= timeout:
+        return Finding(UNHEALTHY, f"gave no answer within {timeout:g} seconds", round(silent, 4))
+    return look.value or Finding(UNHEALTHY, "has not answered yet", round(silent, 4))
 
 
 def _find(name: str, check: Check) -> Finding:
@@ -245,25 +250,23 @@ def _find(name: str, check: Check) -> Finding:
     except Exception:
         log.exception("check broke", check=name)
         status, detail = UNHEALTHY, "broke; the log says how"
-    finally:
-        connections.close_all()  # This thread's own, made for this check.
     return Finding(status, detail, round(time.perf_counter() - started, 4))
 
 
-_runner, _vital_runner = Runner(), Runner()
+_runner = Runner()
 
 
-def findings() -> dict[str, Finding]:
+def findings(patience: float = PATIENCE) -> dict[str, Finding]:
     """What each of the service's checks found."""
-    return _runner.findings(checks())
+    return _runner.findings(checks(), patience=patience)
 
 
 def is_ready() -> bool:
     """Whether requests can be served; this asks only what is vital, and so never waits for another server."""
-    return overall(_vital_runner.findings({"database": Database(), "duckdb": DuckDB()})) == HEALTHY
+    found = _runner.findings({name: check for name, check in checks().items() if name in VITAL}, patience=BRIEF)
+    return overall(found) == HEALTHY
 
 
 def forget_all() -> None:
     """Drops what was found, as a test's end does."""
     _runner.forget()
-    _vital_runner.forget()

@@ -46,23 +46,43 @@ def process() -> dict[str, Any]:
         }
 
 
+_DUCKDB = """SELECT version(), sum(memory_usage_bytes), sum(temporary_storage_bytes),
+    (SELECT value FROM duckdb_settings() WHERE name = 'memory_limit') FROM duckdb_memory()"""
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
 def duckdb() -> dict[str, Any]:
-    """DuckDB's version, its file and write-ahead log on disk, and the memory that it holds."""
+    """DuckDB's version, its file and write-ahead log on disk, the memory that it holds and may hold."""
     store = get_store()
     with store.read() as cursor:
-        row = cursor.execute("SELECT version(), sum(memory_usage_bytes), sum(temporary_storage_bytes) FROM duckdb_memory()").fetchone()
-    version, used, spilled = row or ("", 0, 0)
+        row = cursor.execute(_DUCKDB).fetchone()
+    version, used, spilled, limit = row or ("", 0, 0, "0 bytes")
     return {
         "version": version,
         "file_bytes": _size(store.path),
         "wal_bytes": _size(store.path.with_name(f"{store.path.name}.wal")),
         "memory_bytes": int(used),
+        "memory_limit_bytes": _bytes(limit),
         "spilled_bytes": int(spilled),
     }
 
 
+def _bytes(said: str) -> int:
+    """A size as DuckDB says it, such as `12.4 GiB`."""
+    number, unit = said.split()
+    return int(float(number) * _UNITS[unit])
+
+
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def folder_size(folder: Path) -> int:
+    """The bytes of all files below the folder; one that goes meanwhile counts nothing."""
+    return sum(_size(path) for path in folder.rglob("*") if path.is_file())
 
 
 def standing(folder: Path) -> Path:

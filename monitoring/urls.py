@@ -1,4 +1,4 @@
-"""Where the service is watched."""
+"""Where the service is watched; probes are answered before (middleware.py)."""
 
 from django.urls import path
 
@@ -6,8 +6,6 @@ from monitoring import views
 
 urlpatterns = [
     path("monitoring/health", views.Health.as_view(), name="health"),
-    path("monitoring/live", views.live, name="live"),
-    path("monitoring/ready", views.ready, name="ready"),
     path("monitoring/metrics/system", views.SystemMetrics.as_view(), name="system-metrics"),
     path("admin/logging/level", views.LogLevel.as_view(), name="log-level"),
     path("metrics", views.Prometheus.as_view(), name="metrics"),

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
 from prometheus_client import REGISTRY
@@ -79,17 +79,6 @@ class Health(APIView):
         status = checks.overall(found)
         body = {"status": status, "service": "duckdb-spawn", "timestamp": timezone.now(), "checks": shown}
         return Response(body, status=503 if status == checks.UNHEALTHY else 200, headers={"Cache-Control": "no-store"})
-
-
-def live(request: HttpRequest) -> HttpResponse:
-    """Whether the process answers at all."""
-    return JsonResponse({"status": "live"})
-
-
-def ready(request: HttpRequest) -> HttpResponse:
-    """Whether requests can be served: Django's database and DuckDB both answer."""
-    well = checks.is_ready()
-    return JsonResponse({"status": "ready" if well else "not ready"}, status=200 if well else 503)
 
 
 class SystemMetrics(APIView):

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ LOOK = 0.03  # seconds between looks whether a job that runs was cancelled
 
 _leaving = threading.Lock()
 _running: dict[UUID, threading.Event] = {}  # What runs in this process, and whether it was cancelled.
+ended: Counter[tuple[str, str]] = Counter()  # How many jobs ended in this process, by kind and state.
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,11 @@ def run(store: Store, job: Job, is_ending: Callable[[], bool] = lambda: False) -
         del _running[job.id]
 
 
+def running() -> list[UUID]:
+    """The jobs that run in this process."""
+    return list(_running)
+
+
 def _show_progress(job: Job, percent: float) -> None:
     try:
         Job.objects.filter(id=job.id).update(done=round(percent), total=100)
@@ -221,6 +228,7 @@ def _finish(job: Job, state: str, result: Any, error: str) -> None:
             body = {"job": job.id, "kind": job.kind, "error": error, "created_by": job.created_by and job.created_by.get_username()}
             notices.tell(notices.JOB_FAILED, str(job.inputs.get("table", "")), body)
     _forget_file(job)
+    ended[job.kind, state] += 1
 
 
 def _is_news(job: Job, error: str) -> bool:

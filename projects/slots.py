@@ -15,11 +15,21 @@ _taken = 0
 _counting = threading.Lock()
 
 
+def most() -> int:
+    """How many slots there are."""
+    return max(1, settings.THREADS // 2)
+
+
+def taken() -> int:
+    """How many slots are taken."""
+    return _taken
+
+
 def take() -> None:
     """Takes a slot, which `give_back` frees. Raises TooManyStreams."""
     global _taken  # noqa: PLW0603 - one process, one count
     with _counting:
-        if _taken >= max(1, settings.THREADS // 2):
+        if _taken >= most():
             raise TooManyStreams()
         _taken += 1
 

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from duckspawn_site.auth import authentication
 from duckspawn_site.auth.models import Token
-from monitoring import checks
+from monitoring import checks, draining, figures
 from projects import slots
 from projects.audit import forget_standing
 from projects.models import forget_decided
@@ -55,6 +55,8 @@ def own_store(settings, tmp_path: Path) -> Iterator[Path]:
     forget_standing()
     authentication.forget_all()
     checks.forget_all()
+    draining.forget()
+    figures.forget()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from projects.store.connection import Store
+from projects.store.stats import Stats
 
 FROM = 16 * 2**20  # bytes of the log from which it is folded in
 TRIES, PAUSE = 100, 0.01  # a checkpoint needs a moment in which nobody writes; seconds between looks for one
@@ -21,10 +22,18 @@ def fold(store: Store) -> bool:
     if not log.exists() or log.stat().st_size < FROM:
         return False
     for _ in range(TRIES):
+        started = time.perf_counter()
         try:
             with store.read() as cursor:
                 cursor.execute("CHECKPOINT")
-                return True
+            _count(store.stats, time.perf_counter() - started)
+            return True
         except duckdb.TransactionException:
             time.sleep(PAUSE)
     return False
+
+
+def _count(stats: Stats, seconds: float) -> None:
+    stats.checkpoints += 1
+    stats.checkpoint_seconds += seconds
+    stats.checkpointed_at = time.time()

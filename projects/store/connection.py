@@ -6,6 +6,7 @@ numbers at the commit. Single rows and DDL run on the writer thread (writer.py),
 
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -327,8 +328,10 @@ class Store:
             if self.lasting(transaction.relies_on) != transaction.relies_on:
                 raise RowsMoved()
             seq = self._number(transaction)
+            started = time.perf_counter()
             transaction.cursor.commit()
             transaction.committed = True
+            self.stats.commit_seconds.add(time.perf_counter() - started)
             self._tell(seq)
             self._changed |= {table.casefold(): seq for table in transaction.tables()}
             self._shaken |= {table.casefold(): seq for table in transaction.shaken()}

@@ -50,6 +50,7 @@ class _Queued:
     work: RowWrite | Callable[["Transaction"], Any]
     cursor: duckdb.DuckDBPyConnection | None = None
     future: Future[Any] = field(default_factory=Future)
+    since: float = field(default_factory=time.perf_counter)
 
 
 class Writer:
@@ -82,6 +83,11 @@ class Writer:
         """Has the thread close the cursor that it keeps: while one is open, a file that failed cannot be opened anew."""
         if self._thread is not None:
             self.later(lambda _: None)
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for their group to begin."""
+        return self._queue.qsize()
 
     def stop(self) -> None:
         """Writes what was accepted, then ends the thread."""
@@ -140,7 +146,9 @@ class Writer:
                 item = self._queue.get_nowait()
             except queue.Empty:
                 break
-        self._store.stats.queue_length = self._queue.qsize()
+        now, waits = time.perf_counter(), self._store.stats.wait_seconds
+        for queued in taken:
+            waits.add(now - queued.since)
         return taken, item is not None
 
     def _commit(self, group: list[_Queued]) -> None:
@@ -156,9 +164,8 @@ class Writer:
             self._failed(group, error)
             return
         stats = self._store.stats
-        stats.groups += 1
-        stats.group_rows += len(group)
-        stats.commit_seconds += time.perf_counter() - started
+        stats.group_sizes.add(len(group))
+        stats.group_seconds.add(time.perf_counter() - started)
         for queued, outcome in zip(group, outcomes, strict=True):
             _answer(queued.future, outcome)
 

@@ -2,16 +2,20 @@
 
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
-from monitoring import checks
+from monitoring import checks, draining
 from monitoring.checks import CheckFailed, CheckWarned, Disk, Finding, Runner
 from projects.store.connection import get_store
 from schema_registry.models import Snapshot
+from tests.projects.conftest import projects, store  # noqa: F401 - Fixtures.
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
@@ -24,6 +28,7 @@ def mock_ontology(settings):
 @dataclass(frozen=True)
 class Says:
     found: str | Exception
+    timeout: float = 5.0
 
     def run(self) -> str:
         if isinstance(self.found, Exception):
@@ -79,38 +84,104 @@ def test_probes_answer_without_a_token(anonymous_client):
     assert anonymous_client.get("/monitoring/ready/").json() == {"status": "ready"}
 
 
+class Held:
+    """A check that says how often it ran; it answers once it is let go."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout, self.runs = timeout, 0
+        self.free = threading.Event()
+        self.free.set()
+
+    def run(self) -> str:
+        self.runs += 1
+        self.free.wait()
+        return f"run {self.runs}"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
 def test_the_checks_are_run_once_for_many_questions(db):
-    runner, runs = Runner(), []
-
-    class Counted:
-        def run(self) -> str:
-            runs.append(1)
-            return "fine"
-
+    runner, check = Runner(), Held(timeout=5)
     for _ in range(5):
-        runner.findings({"counted": Counted()})
-    assert len(runs) == 1
+        runner.findings({"counted": check})
+    assert check.runs == 1
 
 
 def test_a_check_that_hangs_is_given_up_and_not_started_again(db):
-    runner, free, starts = Runner(timeout=0.2, kept=0), threading.Event(), []
+    runner, check = Runner(kept=0), Held(timeout=0.2)
+    check.free.clear()
+    assert runner.findings({"slow": check, "quick": Says("fine")})["quick"].status == "healthy"
+    again = runner.findings({"slow": check})["slow"]
+    assert (again.status, again.detail) == ("unhealthy", "gave no answer within 0.2 seconds")
+    assert check.runs == 1
+    check.free.set()
+    until(lambda: runner.findings({"slow": check})["slow"].status == "healthy")
 
-    class Hanging:
-        def run(self) -> str:
-            starts.append(1)
-            free.wait(10)
-            return "at last"
 
-    assert runner.findings({"slow": Hanging(), "quick": Says("fine")})["quick"].status == "healthy"
-    again = runner.findings({"slow": Hanging()})["slow"]
-    assert again.status == "unhealthy" and "no answer" in again.detail
-    assert len(starts) == 1
-    free.set()
-    for _ in range(100):
-        if runner.findings({"slow": Hanging()})["slow"].detail == "at last":
-            break
-        time.sleep(0.05)
-    assert runner.findings({"slow": Hanging()})["slow"].status == "healthy"
+def test_a_finding_stands_while_its_check_takes_its_time(db):
+    """Such as a commit of ten seconds, which DuckDB lets every reader wait for."""
+    runner, check = Runner(kept=0), Held(timeout=60)
+    assert runner.findings({"slow": check})["slow"].detail == "run 1"
+    check.free.clear()
+    found = [runner.findings({"slow": check}, patience=0.01)["slow"] for _ in range(20)]
+    assert {(finding.status, finding.detail) for finding in found} == {("healthy", "run 1")}
+    assert check.runs == 2
+    check.free.set()
+    until(lambda: runner.findings({"slow": check})["slow"].detail != "run 1")
+
+
+def test_a_stampede_of_probes_starts_one_thread_and_keeps_none_of_their_own(db):
+    runner, check = Runner(kept=0), Held(timeout=60)
+    check.free.clear()
+    with ThreadPoolExecutor(64) as probes:
+        asked = [probes.submit(runner.findings, {"slow": check}, patience=0.01) for _ in range(64)]
+        found = [one.result()["slow"] for one in asked]  # Each has its answer though the check has none.
+    assert {finding.detail for finding in found} == {"has not answered yet"}
+    assert (check.runs, [thread.name for thread in threading.enumerate()].count("check slow")) == (1, 1)
+    check.free.set()
+    until(lambda: "check slow" not in {thread.name for thread in threading.enumerate()})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_ready_while_a_writer_works_and_a_commit_waits(client, projects, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(checks, "_runner", Runner(kept=0))
+    begun, free = threading.Event(), threading.Event()
+
+    def work(transaction) -> None:
+        transaction.execute("CREATE TABLE held AS SELECT range AS n FROM range(1000)")
+        begun.set()
+        free.wait()
+
+    writer = threading.Thread(target=projects.writer.alone, args=(work,))
+    with projects._committing:
+        writer.start()
+        begun.wait()
+        free.set()  # The commit that follows waits for the lock that is held here.
+        assert [client.get("/monitoring/ready").status_code for _ in range(10)] == [200] * 10
+        assert writer.is_alive()
+    writer.join()
+
+
+def test_it_is_not_ready_once_it_is_told_to_stop_and_goes_on_serving(client, db):
+    assert client.get("/monitoring/ready").status_code == 200
+    draining.begin()
+    answer = client.get("/monitoring/ready")
+    assert (answer.status_code, answer.json()) == (503, {"status": "draining"})
+    assert client.get("/monitoring/live").status_code == 200
+    assert client.get("/").status_code == 200
+
+
+def test_live_asks_no_database_and_opens_no_file(settings):
+    """No mark lets this test at a database; the client has a session's cookie, and comes to an address that is no host of ours."""
+    client = Client()
+    client.cookies["sessionid"] = "x" * 32
+    answer = client.get("/monitoring/live", headers={"host": "10.1.2.3:8000", "authorization": "Bearer " + "x" * 64})
+    assert (answer.status_code, answer.json()) == (200, {"status": "live"})
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not settings.DUCKDB_PATH.exists()
 
 
 def test_what_a_check_says_becomes_its_finding(db):

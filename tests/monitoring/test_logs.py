@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 
 import pytest
 import structlog
@@ -10,8 +11,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
+from duckspawn_site.auth.models import Token
 from monitoring import logs
+from projects import rows
 from schema_registry.models import AuditEntry
+from tests.projects.conftest import WIND_FARM, projects, store  # noqa: F401 - Fixtures.
 
 
 @pytest.fixture
@@ -51,6 +55,82 @@ def test_the_line_names_the_owner_of_a_token(lines, viewer_client):
 def test_an_unsound_request_id_is_replaced(client, given):
     fresh = client.get("/monitoring/live", headers={"X-Request-ID": given}).headers["X-Request-ID"]
     assert len(fresh) == 32 and fresh != given
+
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"  # the example of W3C Trace Context
+
+
+@pytest.mark.parametrize("given", [f"00-{TRACE}-{PARENT}-01", f"01-{TRACE}-{PARENT}-01-of-a-later-version"])
+def test_a_callers_trace_is_in_every_line_and_in_the_answer(client, lines, given):
+    answer = client.get("/monitoring/live", headers={"traceparent": given})
+    assert lines()[-1]["trace_id"] == TRACE
+    version, trace, span, flags = answer.headers["traceresponse"].split("-")
+    assert (version, trace, len(span), flags) == ("00", TRACE, 16, "01")
+    assert span != PARENT
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        TRACE,
+        f"00-{TRACE}-{PARENT}",
+        f"00-{TRACE}-{PARENT}-01-more",
+        f"ff-{TRACE}-{PARENT}-01",
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+        f" 00-{TRACE}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-01\n",
+        f"00-{TRACE}-{PARENT}-01" * 100,
+    ],
+)
+def test_an_unsound_trace_is_replaced_by_a_fresh_one(client, lines, given):
+    answer = client.get("/monitoring/live", headers={"traceparent": given})
+    trace = answer.headers["traceresponse"].split("-")[1]
+    assert re.fullmatch("[0-9a-f]{32}", trace) and trace != TRACE
+    assert lines()[-1]["trace_id"] == trace
+
+
+def test_a_request_without_ids_has_one_for_both(client, lines):
+    client.get("/monitoring/live")
+    assert lines()[-1]["trace_id"] == lines()[-1]["request_id"]
+
+
+def test_a_line_tells_what_was_asked_by_whom_from_where_and_how_it_went(lines, viewer_client, projects):  # noqa: F811
+    answer = viewer_client.get("/ops/projects?status=SECRET")
+    line = lines()[-1]
+    token = str(Token.objects.get().id)
+    told = {"method": "GET", "path": "/ops/projects", "route": "/ops/<str:table>", "status": 200, "user": "viewer", "token_id": token}
+    assert told.items() <= line.items()
+    assert (line["address"], line["bytes"]) == ("127.0.0.1", len(answer.content))
+    assert "SECRET" not in json.dumps(line)
+
+
+def test_an_answer_that_is_sent_while_it_is_made_has_its_line_when_it_was_sent(lines, viewer_client, projects):  # noqa: F811
+    row = {name: str(value) for name, value in WIND_FARM.items()}
+    rows.create(projects, "projects", row, actor="ada")
+    answer = viewer_client.get("/ops/projects?format=csv")
+    assert [line for line in lines() if line["event"] == "request"] == []
+    sent = b"".join(answer.streaming_content)
+    line = lines()[-1]
+    assert (line["status"], line["bytes"], line["whole"]) == (200, len(sent), True)
+    assert line["user"] == "viewer" and line["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_the_line_of_an_answer_whose_client_left_says_so(lines, viewer_client, projects):  # noqa: F811
+    answer = viewer_client.get("/ops/projects?format=csv")
+    answer.close()
+    line = lines()[-1]
+    assert (line["status"], line["bytes"], line["whole"]) == (200, 0, False)
+
+
+def test_a_static_file_has_its_line_with_its_size(client, lines):
+    answer = client.get("/static/console/grid.js")
+    size = len(b"".join(answer.streaming_content))
+    assert (lines()[-1]["route"], lines()[-1]["bytes"]) == ("/static/", size)
+    b"".join(client.head("/static/console/grid.js").streaming_content)
+    assert lines()[-1]["bytes"] == 0
 
 
 def test_a_librarys_line_is_json_with_the_requests_id(lines):
