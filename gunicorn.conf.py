@@ -22,7 +22,8 @@ control_socket_disable = True
 
 # With threads the timeout is about the worker's own loop, never about one request: a long download goes on.
 timeout = 120
-graceful_timeout = 30  # seconds for requests and worker_exit together
+REQUESTS, CLOSING = 30, 30  # seconds, once it drains no more: for what is under way; for jobs, and to close the file
+graceful_timeout = settings.DRAIN + REQUESTS + CLOSING  # the master's; then it kills
 keepalive = 30
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - The heartbeat must not wait for a disk.
 limit_request_line = 8190  # bytes; filters stand in the address
@@ -43,23 +44,35 @@ logconfig_dict = dict_config(settings.LOG_LEVEL)
 
 def post_worker_init(worker: Any) -> None:
     """Starts the writer, the jobs, the heartbeat and the samples: after the fork, in the process that serves."""
-    from monitoring.sampling import start_sampler  # noqa: PLC0415 - Django is set up by now, and not before.
+    from monitoring import draining  # noqa: PLC0415 - Django is set up by now, and not before.
+    from monitoring.sampling import start_sampler  # noqa: PLC0415
     from projects.owner import start_owner  # noqa: PLC0415
 
     start_owner()
     start_sampler()
+    worker.cfg.set("graceful_timeout", REQUESTS)  # The worker's own: requests leave the rest to what is closed after them.
     graceful = signal.getsignal(signal.SIGTERM)
 
-    def stop(number: int, frame: Any) -> None:
+    def end(*signalled: Any) -> None:
         worker_int(worker)
-        graceful(number, frame)
+        graceful(*signalled)
+
+    def drain(*signalled: Any) -> None:
+        timer = threading.Timer(settings.DRAIN, end, signalled)
+        timer.daemon = True
+        timer.start()
+
+    def stop(*signalled: Any) -> None:
+        """Ready no more; after DRAIN seconds no new connection. A second signal, such as systemd's to each process, changes nothing."""
+        if draining.begin():
+            worker.method_queue.defer(drain if settings.DRAIN else end, *signalled)  # A handler may start no thread.
 
     signal.signal(signal.SIGTERM, stop)
     signal.siginterrupt(signal.SIGTERM, False)  # As gunicorn has it: requests under way are not disturbed.
 
 
 def worker_int(worker: Any) -> None:
-    """Ends the event streams as soon as the server is told to stop; in a thread, for a signal's handler must not wait for a lock."""
+    """Ends the event streams as soon as no more is served; in a thread, for a signal's handler must not wait for a lock."""
     from projects.owner import end_streams  # noqa: PLC0415
 
     threading.Thread(target=end_streams, name="duckspawn-end-streams", daemon=True).start()

@@ -87,11 +87,17 @@ class Server:
     def post(self, path: str, **more) -> requests.Response:
         return self.session.post(self.url + path, timeout=120, **more)
 
+    def children(self) -> list[int]:
+        """The processes that the server started: gunicorn's worker."""
+        assert self.process
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in found.stdout.split()]
+
     def kill(self) -> None:
         """As a power cut would, for every process of the server at once."""
         assert self.process
-        children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False).stdout.split()
-        for pid in (self.process.pid, *map(int, children)):
+        children = self.children()
+        for pid in (self.process.pid, *children):
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
         while any(Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text() for pid in children):

@@ -1,9 +1,12 @@
 """What the server acknowledged is there after it was killed, once."""
 
 import json
+import os
+import signal
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
 
 import pytest
 import requests
@@ -44,9 +47,45 @@ def run_creators(server: Server, seconds: float) -> tuple[list[Creator], threadi
     return creators, ended
 
 
-def stored_ids(server: Server) -> list[str]:
-    answer = server.get("/ops/projects?format=ndjson&fields=project_id")
+def stored_ids(server: Server, filtered: str = "") -> list[str]:
+    answer = server.get(f"/ops/projects?format=ndjson&fields=project_id&{filtered}")
     return [json.loads(line)["project_id"] for line in answer.text.splitlines()]
+
+
+AS_CSV = {"Content-Type": "text/csv"}
+LOAD_ROWS = range(10_000_000, 10_002_000)
+
+
+def ids(numbers: range) -> list[str]:
+    return [str(uuid.UUID(int=number)) for number in numbers]
+
+
+def csv_of(numbers: range) -> bytes:
+    lines = (f"{key},a,1,1,1,1\n" for key in ids(numbers))
+    return ("project_id,project_name,total_amount,maturity_years,expected_tri,dscr\n" + "".join(lines)).encode()
+
+
+def send_slowly(server: Server, go_on: threading.Event, acknowledged: list[str]) -> None:
+    """Loads a file of which the last half is sent once it may go on."""
+    content = csv_of(LOAD_ROWS)
+
+    def halves() -> Iterator[bytes]:
+        yield content[: len(content) // 2]
+        go_on.wait()
+        yield content[len(content) // 2 :]
+
+    if server.post("/ops/projects", data=halves(), headers=AS_CSV).status_code in (200, 201):
+        acknowledged += ids(LOAD_ROWS)
+
+
+def count(server: Server, condition: str) -> int:
+    return server.post("/ops/query", json={"sql": f"SELECT count(*) AS n FROM projects WHERE {condition}"}).json()[0]["n"]
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    while not condition():
+        time.sleep(0.02)
+    return True
 
 
 @pytest.mark.parametrize("seconds", [1.6, *(pytest.param(s, marks=pytest.mark.long) for s in (0.5, 0.8, 1.1, 2.0, 2.5, 3.0))])
@@ -65,18 +104,39 @@ def test_every_row_that_was_acknowledged_survives_a_kill_and_none_is_doubled(ser
     stored = stored_ids(server)
     assert len(stored) == len(set(stored))
     assert set(acknowledged) <= set(stored)
-    changes = server.post("/ops/query", json={"sql": "SELECT count(*) AS n FROM projects"}).json()
-    assert changes == [{"n": len(stored)}]
+    assert count(server, "true") == len(stored)
     assert server.get("/admin/audit/verify").json()["ok"]
 
 
-def test_a_server_that_is_told_to_stop_finishes_what_it_accepted(server: Server) -> None:
+@pytest.mark.parametrize("job_rows", [50_000, pytest.param(8_000_000, marks=pytest.mark.long)])
+def test_a_server_that_is_told_to_stop_is_ready_no_more_and_finishes_what_it_accepted(server: Server, job_rows: int) -> None:
+    """Creates, a load whose body is still coming, and a job, which a stop interrupts; every process is told, as systemd may do."""
+    rows_of_job = b"project_name,total_amount,maturity_years,expected_tri,dscr\n" + b"job,1,1,1,1\n" * job_rows
+    server.environment["DRAIN"] = "2"
     server.start()
-    creators, ended = run_creators(server, 1.0)
-    server.stop()
+    creators, ended = run_creators(server, 0.5)
+    stopping = threading.Event()
+    load = threading.Thread(target=send_slowly, args=(server, stopping, loaded := []))
+    load.start()
+    job = server.post("/ops/projects", data=rows_of_job, headers=AS_CSV | {"Prefer": "respond-async"}).json()
+    for pid in (server.process.pid, *server.children()):
+        os.kill(pid, signal.SIGTERM)
+    assert until(lambda: requests.get(f"{server.url}/monitoring/ready", timeout=5).json() == {"status": "draining"})
+    assert requests.get(f"{server.url}/monitoring/live", timeout=5).status_code == 200
+    assert server.get("/ops/projects?limit=1").status_code == 200
+    stopping.set()
+    load.join()
+    assert server.process.wait(timeout=90) == 0
     ended.set()
     for creator in creators:
         creator.join()
-    acknowledged = [row for creator in creators for row in creator.acknowledged]
+    assert not list(server.folder.glob("data.db.wal"))
+    assert not any(creator.refused for creator in creators)
+
     server.start()
-    assert set(acknowledged) <= set(stored_ids(server))
+    stored = stored_ids(server, "project_name__ne=job")
+    assert {row for creator in creators for row in creator.acknowledged} | set(loaded) <= set(stored)
+    told, kept = server.get(f"/ops/jobs/{job['id']}").json(), count(server, "project_name = 'job'")
+    assert (told["state"], kept) in {("done", job_rows), ("failed", 0)}
+    assert told["state"] == "done" or told["error"] == "It was interrupted when the server stopped; nothing of it was kept."
+    assert len(stored) == len(set(stored))
