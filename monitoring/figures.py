@@ -22,7 +22,7 @@ from projects.models import Job, Notice, Owner, Plan
 from projects.plans import OPEN
 from projects.store.connection import Store, get_store
 from schema_registry.errors import SpawnError
-from schema_registry.models import Snapshot
+from schema_registry.models import AuditEntry, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,9 @@ def _books(store: Store) -> Iterator[Metric]:
     yield figure("notices_waiting", "Notices that nobody has taken yet.", Notice.objects.filter(sent_at=None).count())
     seen = Snapshot.objects.aggregate(seen=Max("last_seen_at"))["seen"]
     yield figure("schema_confirmed_timestamp_seconds", "When a source last confirmed a schema.", seen)
+    # The entry that each backup leaves (projects/backups.py), so that what another process made counts too.
+    backup = AuditEntry.objects.filter(action="backup.make").order_by("-seq").values_list("at", flat=True).first()
+    yield figure("backup_last_timestamp_seconds", "When the last backup was made.", backup)
     beat = Owner.objects.aggregate(at=Max("beat_at"))["at"]
     yield figure("owner_beat_timestamp_seconds", "When the owner of the file last said that it is there.", beat)
 

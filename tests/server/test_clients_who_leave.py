@@ -47,7 +47,23 @@ def leaves_midway(server: Server, form: str) -> bool:
         return connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_connections_that_say_nothing_keep_nobody_waiting_not_even_a_stop(server: Server) -> None:
+def said_to(server: Server, nonsense: bytes) -> tuple[int, dict[str, object]]:
+    """The status and the body that what is no request is answered with."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(nonsense)
+        head, _, body = b"".join(iter(lambda: connection.recv(4096), b"")).partition(b"\r\n\r\n")
+    assert b"\r\nContent-Type: application/problem+json\r\n" in head
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_who_says_nothing_or_nonsense_keeps_nobody_waiting_not_even_a_stop(server: Server) -> None:
+    for nonsense, status in ((b"GET /?password=HUSH HUSH\r\n\r\n", 400), (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414)):
+        found, problem = said_to(server, nonsense)
+        assert (found, problem["status"], problem["code"]) == (status, status, "not-a-request")
+        lines = [json.loads(line) for line in server.log.read_text().splitlines() if str(problem["request_id"]) in line]
+        assert [(line["event"], line["status"], line["address"]) for line in lines] == [("request", status, "127.0.0.1")]
+    assert "HUSH" not in server.log.read_text()
+    assert 'duckspawn_http_requests_total{method="other",route="none",status="414"} 1.0' in server.get("/metrics").text
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(24)]
     answer = server.session.get(f"{server.url}/ops/projects", timeout=15)  # Gunicorn's own three threads would wait 40 s for them.
     assert answer.status_code == 200
