@@ -184,6 +184,10 @@ class StoreBusy(ProjectsError):
     """The store is busy; try again in a moment."""
 
 
+class StoreReopening(StoreBusy):
+    """The DuckDB file is opened anew after a fault; try again in a moment."""
+
+
 class TooManyStreams(ProjectsError):
     """Too many downloads, uploads and event streams are under way; try again in a moment."""
 
@@ -198,6 +202,14 @@ class StoreClosed(ProjectsError):
 
 class DiskFull(ProjectsError):
     """The disk is full; nothing was written."""
+
+
+class DiskNearlyFull(DiskFull):
+    """The disk of {holds} has {free} MiB free, less than the {reserve} MiB kept in reserve, so nothing was written; reading goes on."""
+
+
+class FolderUnusable(ProjectsError):
+    """The folder {folder} cannot be used: {reason}."""
 
 
 class StoreDamaged(ProjectsError):
@@ -238,6 +250,10 @@ class VersionUnmapped(ProjectsError):
 
 class OutOfMemory(ProjectsError):
     """This needs more memory than DuckDB was given; narrow it, or raise DUCKDB_MEMORY_LIMIT."""
+
+
+class OutOfTempSpace(OutOfMemory):
+    """This needs more temporary disk space than there is; narrow it, raise DUCKDB_TEMP_LIMIT, or make room on the disk."""
 
 
 class JobNotFound(ProjectsError):

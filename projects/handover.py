@@ -71,8 +71,8 @@ def _standing(job: Job) -> str:
 
 def into_spool(path: Path, form: str) -> str:
     """Copies a file of rows into the spool, where the owner may read it, without its gzip; gives its name there. Raises BadRequest."""
-    name = f"job-{uuid.uuid4().hex}.{form}"
+    name, store = f"job-{uuid.uuid4().hex}.{form}", get_store()
     with path.open("rb") as file:
         pieces = iter(lambda: file.read(spool.PIECE), b"")
-        spool.write(spool.folder(get_store()) / name, unzipped(pieces) if path.suffix.lower() == ".gz" else pieces)
+        spool.write(store, spool.folder(store) / name, unzipped(pieces) if path.suffix.lower() == ".gz" else pieces)
     return name

@@ -98,7 +98,7 @@ def _left(
     """Leaves a job whose file is in the spool before it is promised."""
     loads.check(store, table, version)
     path = spool.folder(store) / f"job-{uuid.uuid4().hex}.{form}"
-    spool.write(path, pieces)
+    spool.write(store, path, pieces)
     inputs = loads.job_inputs(table, path.name, options, version)
     try:
         if promise is None:

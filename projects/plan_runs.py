@@ -18,6 +18,7 @@ from projects import aliases, audit, notices
 from projects.errors import (
     BadRequest,
     ConfirmationMissing,
+    DiskFull,
     PlanNotApproved,
     PlanOver,
     PlanStale,
@@ -128,6 +129,7 @@ def apply_together(store: Store, numbers: Sequence[int], *, actor: str, confirm:
 
 def run(store: Store, *plans: Plan, actor: str) -> list[Plan]:
     """Applies plans that nothing stands against any more, in one transaction. Raises as `apply`; the plans say why."""
+    store.room.check()
     for plan in plans:
         check_open(plan)
     with transaction.atomic():
@@ -282,7 +284,7 @@ def pin(table: str, *, actor: str, version: int) -> None:
 
 def _not_applied(plan: Plan, error: BaseException | None, alone: bool) -> None:
     """Nothing was changed: to be tried again, stale, or failed, with the reason. Where others failed with it, it is as it was."""
-    if isinstance(error, StoreBusy) or not alone:
+    if isinstance(error, StoreBusy | DiskFull) or not alone:
         Plan.objects.filter(pk=plan.pk).update(state=plan.state)
         return
     said = str(_as_stale(plan, error)) if error else "It was interrupted when the server stopped; nothing of it was kept."

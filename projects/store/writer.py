@@ -16,8 +16,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
+from django.conf import settings
 
-from projects.errors import DuplicateKey, SchemaMoved, StoreBusy, StoreClosed
+from projects.errors import DiskFull, DuplicateKey, SchemaMoved, StoreBusy, StoreClosed, StoreReopening
 from projects.store.books import Entry
 from projects.store.errors import MISFITS, DuplicateSeen
 from projects.store.prepared import Prepared
@@ -64,7 +65,10 @@ class Writer:
         self._prepared: Prepared | None = None  # the thread's own; after a failure, another one
 
     def write(self, row: RowWrite) -> Entry:
-        """Waits until the row is durable and gives its feed entry, unnumbered. Raises what the row deserves."""
+        """Waits until the row is durable and gives its feed entry, unnumbered. Raises what the row deserves.
+
+        Raises StoreBusy at once where WRITE_QUEUE rows wait already; what is done `alone` has no such bound.
+        """
         return self._outcome(self._put(row))
 
     def alone(self, work: Callable[["Transaction"], Any], cursor: duckdb.DuckDBPyConnection | None = None) -> Any:
@@ -96,6 +100,8 @@ class Writer:
         with self._starting:
             if self._stopping:
                 raise StoreClosed()
+            if self._queue.qsize() >= settings.WRITE_QUEUE and not callable(work):
+                raise StoreBusy()
             if self._thread is None:
                 self._store.connection()
                 self._thread = threading.Thread(target=self._serve, name="duckspawn-writer", daemon=True)
@@ -163,7 +169,7 @@ class Writer:
             _answer(queued.future, outcome)
 
     def _failed(self, group: list[_Queued], error: Exception) -> None:
-        if len(group) > 1 and not isinstance(error, duckdb.FatalException):
+        if len(group) > 1 and not isinstance(error, DiskFull | StoreReopening):  # Which no one write is to blame for.
             middle = len(group) // 2
             self._commit(group[:middle])
             self._commit(group[middle:])

@@ -1,0 +1,71 @@
+"""How the DuckDB file is opened: its folders, its settings, its lock-down, and what is said of a file that cannot be opened."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from projects.errors import FolderUnusable, StoreDamaged
+from projects.store.rescue import replay_apart, why_unreadable
+from projects.store.sql import literal
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What DuckDB may use, in its own words, such as 4GB; empty and 0 leave it to DuckDB."""
+
+    memory: str = ""
+    temp: str = ""
+    threads: int = 0
+
+    def as_config(self) -> dict[str, Any]:
+        given = {"memory_limit": self.memory, "max_temp_directory_size": self.temp, "threads": self.threads}
+        return {name: value for name, value in given.items() if value}
+
+
+def make_folders(file: Path, *others: Path) -> None:
+    """The folders of the file and of what stands beside it; those others are for this user's eyes alone. Raises FolderUnusable."""
+    for folder in (file.parent, *others):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if folder in others and folder.stat().st_mode & 0o777 != 0o700:
+                folder.chmod(0o700)
+        except OSError as error:
+            raise FolderUnusable(folder=folder, reason=(error.strerror or str(error)).lower()) from error
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            raise FolderUnusable(folder=folder, reason="this user may not write there")
+
+
+def connect(path: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
+    """The file, opened and not yet locked down. Raises StoreDamaged, and DuckDB's own error where another process has the file."""
+    config: dict[str, Any] = {
+        "storage_compatibility_version": "v1.5.0",  # 1.5 can still read the file: a way back
+        "checkpoint_threshold": "256MiB",  # checkpoints.py comes long before it
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "python_enable_replacements": False,
+        **limits.as_config(),
+    }
+    try:
+        return duckdb.connect(str(path), config=config)
+    except duckdb.Error as error:
+        if "Could not set lock" in str(error):
+            raise
+        if not isinstance(error, duckdb.InternalException) and "replaying WAL" not in str(error):
+            raise StoreDamaged(reason=why_unreadable(str(error))) from error
+    try:
+        replay_apart(path)
+        return duckdb.connect(str(path), config=config)
+    except duckdb.Error as error:
+        raise StoreDamaged(reason=why_unreadable(str(error))) from error
+
+
+def lock_down(connection: duckdb.DuckDBPyConnection, spool: Path) -> None:
+    """No file outside the spool, no extension, no setting: in this order, for once locked nothing can be SET."""
+    connection.execute(f"SET allowed_directories = [{literal(str(spool) + '/')}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute("SET lock_configuration = true")
