@@ -107,6 +107,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.StoreBusy: Answer(503, "store-busy", "The store is busy", retry_after=1),
     projects.StoreReopening: Answer(503, "store-reopening", "The store is opened anew", retry_after=1),
     projects.TooManyStreams: Answer(503, "too-many-streams", "Too many streams", retry_after=2),
+    projects.TooManyHeavy: Answer(503, "too-many-heavy", "Too many heavy requests", retry_after=2),
     projects.StoreClosed: Answer(503, "store-closed", "The store is closing", retry_after=5),
     projects.StoreHeld: Answer(503, "store-held", "Another process holds the store", retry_after=10),
     projects.StoreDamaged: Answer(503, "store-damaged", "The store cannot be opened", retry_after=60),

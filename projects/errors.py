@@ -192,6 +192,10 @@ class TooManyStreams(ProjectsError):
     """Too many downloads, uploads and event streams are under way; try again in a moment."""
 
 
+class TooManyHeavy(ProjectsError):
+    """Too many queries, large sorts and changes of tables are under way; try again in a moment."""
+
+
 class ClientLeft(ProjectsError):
     """The client left before the answer was there."""
 

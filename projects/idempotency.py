@@ -9,12 +9,13 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from django.http import HttpRequest, HttpResponse
 
+from projects import slots
 from projects.errors import BadRequest, KeyReused, KeyUnderWay
 from projects.store import books
 from projects.store.books import Kept
@@ -113,8 +114,11 @@ def read_key(text: str | None) -> str | None:
 def _alone(promise: UUID) -> Iterator[None]:
     """Raises KeyUnderWay where another request has it for too long."""
     with _ended:
-        if not _ended.wait_for(lambda: promise not in _under_way, PATIENCE):
+        if promise in _under_way and slots.is_crowded():
             raise KeyUnderWay()
+        with slots.patiently() if promise in _under_way else nullcontext():
+            if not _ended.wait_for(lambda: promise not in _under_way, PATIENCE):
+                raise KeyUnderWay()
         _under_way.add(promise)
     try:
         yield

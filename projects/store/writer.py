@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 from django.conf import settings
 
+from projects import slots
 from projects.errors import DiskFull, DuplicateKey, SchemaMoved, StoreBusy, StoreClosed, StoreReopening
 from projects.store.books import Entry
 from projects.store.errors import MISFITS, DuplicateSeen
@@ -67,9 +69,17 @@ class Writer:
     def write(self, row: RowWrite) -> Entry:
         """Waits until the row is durable and gives its feed entry, unnumbered. Raises what the row deserves.
 
-        Raises StoreBusy at once where WRITE_QUEUE rows wait already; what is done `alone` has no such bound.
+        Raises StoreBusy at once where WRITE_QUEUE rows wait already, or too many threads; what is done `alone` has no such bound.
         """
-        return self._outcome(self._put(row))
+        if slots.is_crowded():
+            raise StoreBusy()
+        future = self._put(row)
+        try:
+            return future.result(timeout=slots.STUCK)
+        except FutureTimeout:
+            return self._awaited(future)
+        except CancelledError:
+            raise StoreClosed() from None
 
     def alone(self, work: Callable[["Transaction"], Any], cursor: duckdb.DuckDBPyConnection | None = None) -> Any:
         """Runs `work` in a transaction of its own with no other writer of this thread beside it.
@@ -110,11 +120,22 @@ class Writer:
             self._queue.put(queued)
         return queued.future
 
+    def _awaited(self, future: Future[Any]) -> Any:
+        """The outcome of a row that has waited long already, and goes on while there are threads enough for others."""
+        with slots.patiently():
+            until = time.monotonic() + PATIENCE - slots.STUCK
+            while (left := until - time.monotonic()) > slots.STUCK:
+                if slots.is_crowded(0) and future.cancel():
+                    raise StoreBusy()
+                with suppress(FutureTimeout):
+                    return future.result(timeout=slots.STUCK)
+            return self._outcome(future, left)
+
     @staticmethod
-    def _outcome(future: Future[Any]) -> Any:
+    def _outcome(future: Future[Any], patience: float = PATIENCE) -> Any:
         """A write whose group has begun is awaited whatever it takes; one that still waits can be taken out."""
         try:
-            return future.result(timeout=PATIENCE)
+            return future.result(timeout=patience)
         except FutureTimeout:
             if future.cancel():
                 raise StoreBusy() from None
