@@ -9,7 +9,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -114,11 +114,12 @@ def read_key(text: str | None) -> str | None:
 def _alone(promise: UUID) -> Iterator[None]:
     """Raises KeyUnderWay where another request has it for too long."""
     with _ended:
-        if promise in _under_way and slots.is_crowded():
+
+        def is_over(seconds: float) -> bool:
+            return _ended.wait_for(lambda: promise not in _under_way, seconds)
+
+        if not is_over(slots.STUCK) and not slots.patiently(is_over, PATIENCE):
             raise KeyUnderWay()
-        with slots.patiently() if promise in _under_way else nullcontext():
-            if not _ended.wait_for(lambda: promise not in _under_way, PATIENCE):
-                raise KeyUnderWay()
         _under_way.add(promise)
     try:
         yield

@@ -57,7 +57,7 @@ class _Heavy:
 
 _heavy = _Heavy()
 _taken = 0  # by streams
-_patient = 0  # writes that have waited longer than STUCK
+_patient = 0  # threads that have waited for others' work longer than STUCK
 _counting = threading.Lock()
 
 
@@ -134,23 +134,29 @@ def heavily(serve: Callable[P, T]) -> Callable[P, T]:
     return served
 
 
-# Writes that wait for the writer.
+# Waiting for another request's work: writes for the writer, repeated requests for the first.
 
 
 def is_crowded(more: int = 1) -> bool:
-    """Whether, with so many `more` that wait, too many threads would be held by what takes long; never where no write waits long."""
+    """Whether, with so many `more` that wait, too many threads would be held by what takes long; never where none waits long."""
     held = _taken + _heavy.running + _heavy.waiting + _patient
     return _patient > 0 and held + more > settings.THREADS - max(1, settings.THREADS // 8)
 
 
-@contextmanager
-def patiently() -> Iterator[None]:
-    """Counts the block's thread among those that wait."""
+def patiently(is_over: Callable[[float], bool], seconds: float) -> bool:
+    """Goes on waiting for what has taken STUCK already; whether it was over in so many seconds, and before too many threads waited.
+
+    `is_over` waits for so many seconds at most.
+    """
     global _patient  # noqa: PLW0603
     with _counting:
         _patient += 1
     try:
-        yield
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not is_crowded(0):
+            if is_over(min(left, STUCK)):
+                return True
+        return False
     finally:
         with _counting:
             _patient -= 1

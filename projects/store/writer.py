@@ -9,9 +9,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
@@ -73,13 +72,7 @@ class Writer:
         """
         if slots.is_crowded():
             raise StoreBusy()
-        future = self._put(row)
-        try:
-            return future.result(timeout=slots.STUCK)
-        except FutureTimeout:
-            return self._awaited(future)
-        except CancelledError:
-            raise StoreClosed() from None
+        return self._outcome(self._put(row), lambda future: slots.patiently(lambda seconds: bool(wait([future], seconds).done), PATIENCE))
 
     def alone(self, work: Callable[["Transaction"], Any], cursor: duckdb.DuckDBPyConnection | None = None) -> Any:
         """Runs `work` in a transaction of its own with no other writer of this thread beside it.
@@ -120,24 +113,13 @@ class Writer:
             self._queue.put(queued)
         return queued.future
 
-    def _awaited(self, future: Future[Any]) -> Any:
-        """The outcome of a row that has waited long already, and goes on while there are threads enough for others."""
-        with slots.patiently():
-            until = time.monotonic() + PATIENCE - slots.STUCK
-            while (left := until - time.monotonic()) > slots.STUCK:
-                if slots.is_crowded(0) and future.cancel():
-                    raise StoreBusy()
-                with suppress(FutureTimeout):
-                    return future.result(timeout=slots.STUCK)
-            return self._outcome(future, left)
-
     @staticmethod
-    def _outcome(future: Future[Any], patience: float = PATIENCE) -> Any:
-        """A write whose group has begun is awaited whatever it takes; one that still waits can be taken out."""
+    def _outcome(future: Future[Any], goes_on: Callable[[Future[Any]], bool] = lambda future: bool(wait([future], PATIENCE).done)) -> Any:
+        """A write whose group has begun is awaited whatever it takes; one that still waits, once it `goes_on` no longer, is taken out."""
         try:
-            return future.result(timeout=patience)
+            return future.result(timeout=slots.STUCK)
         except FutureTimeout:
-            if future.cancel():
+            if not goes_on(future) and future.cancel():
                 raise StoreBusy() from None
             return future.result()
         except CancelledError:
