@@ -220,6 +220,27 @@ class StoreDamaged(ProjectsError):
     """The DuckDB file cannot be opened: {reason}."""
 
 
+class StoreMissing(ProjectsError):
+    """The DuckDB file that DUCKDB_PATH names is gone, and Django's database knows {tables} tables of it.
+
+    Put it back, or restore a backup; to begin anew without it, run manage.py accept_store.
+    """
+
+
+class StoreOther(ProjectsError):
+    """The DuckDB file that DUCKDB_PATH names is not the one that Django's database belongs to.
+
+    Name the right one, or restore both from one backup; to take it as it is, run manage.py accept_store.
+    """
+
+
+class StoreBehind(ProjectsError):
+    """The DuckDB file has lost writes that were acknowledged: its change feed ends at {seq}, and {known} was seen at {seen_at}.
+
+    It is left as it was found. Restore a backup; to go on without them, run manage.py accept_store.
+    """
+
+
 class StoreTooNew(ProjectsError):
     """The DuckDB file was written by a newer DuckDB Spawn (format {found}, this one knows {known}); start that version."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from projects import jobs, owner
+from projects import identity, jobs, owner
 from projects.bodies import unzipped
 from projects.errors import JobFailed, StoreHeld, UnknownUser
 from projects.models import Job
@@ -35,7 +35,7 @@ def perform(kind: str, inputs: Mapping[str, Any], *, user: User | None, tell: Te
     """
     jobs.check_right(kind, user)
     try:
-        store = get_store()
+        store = identity.guarded(get_store())
         store.connection()
     except StoreHeld as held:
         return _by_owner(kind, inputs, user, tell, held)
@@ -43,7 +43,9 @@ def perform(kind: str, inputs: Mapping[str, Any], *, user: User | None, tell: Te
         owner.take_over(store)
         with jobs.measured(store, lambda percent: tell(percent, "")):
             actor = user.get_username() if user else jobs.SYSTEM
-            return jobs.KINDS[kind].run(store, inputs, actor, str(uuid.uuid4()))
+            result = jobs.KINDS[kind].run(store, inputs, actor, str(uuid.uuid4()))
+        identity.note(store)
+        return result
     finally:
         reset_store()
 

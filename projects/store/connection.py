@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 import duckdb
@@ -23,7 +23,7 @@ from projects.store import books
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import RowsMoved, translated
 from projects.store.locks import TableLocks
-from projects.store.opening import Limits, connect, lock_down, make_folders
+from projects.store.opening import Limits, check_untouched, connect, lock_down, make_folders
 from projects.store.prepared import Prepared
 from projects.store.room import Room
 from projects.store.rounds import Rounds
@@ -70,6 +70,13 @@ class Transaction:
         return self.cursor.execute(sql, parameters)
 
 
+class Guard(Protocol):
+    """Says whether the file may be taken for the right one; what it raises leaves the file as it was found."""
+
+    def check_there(self, path: Path) -> None: ...
+    def check_same(self, identity: str, seq: int) -> None: ...
+
+
 class Store:
     """The DuckDB file at `path`. Work files go to `spool`, what destructive steps took away to `archive`."""
 
@@ -77,6 +84,8 @@ class Store:
         self.path, self.spool, self.archive = path, spool, archive
         self.stats = Stats()
         self.room = room or Room({}, 0)
+        self.guard: Guard | None = None
+        self.identity = ""
         self._limits = limits
         self._opening = threading.RLock()
         self._committing = threading.Lock()
@@ -120,17 +129,21 @@ class Store:
             return self._connection
 
     def _open(self) -> duckdb.DuckDBPyConnection:
+        if self.guard:
+            self.guard.check_there(self.path)
         make_folders(self.path, self.spool, self.archive)
         with translated():
             connection = connect(self.path, self._limits)
             try:
+                if self.guard:
+                    check_untouched(connection, self.guard.check_same)
                 self._measured = connection.cursor()
                 self._measured.execute("SET enable_progress_bar = true")
                 self._measured.execute("SET enable_progress_bar_print = false")
                 lock_down(connection, self.spool)
                 books.prepare(connection)
                 self._catalogue = books.tables(connection)
-                self._seq = books.last_seq(connection)
+                self.identity, self._seq = books.identity(connection)
             except BaseException:
                 connection.close()
                 raise

@@ -1,6 +1,7 @@
 """How the DuckDB file is opened: its folders, its settings, its lock-down, and what is said of a file that cannot be opened."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import duckdb
 
 from projects.errors import FolderUnusable, StoreDamaged
+from projects.store import books
 from projects.store.rescue import replay_apart, why_unreadable
 from projects.store.sql import literal
 
@@ -61,6 +63,15 @@ def connect(path: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(path), config=config)
     except duckdb.Error as error:
         raise StoreDamaged(reason=why_unreadable(str(error))) from error
+
+
+def check_untouched(connection: duckdb.DuckDBPyConnection, check: Callable[[str, int], None]) -> None:
+    """Asks whether the file is the right one; where it is not, it is closed without its log being folded in, so that nothing is lost."""
+    try:
+        check(*books.identity(connection))
+    except BaseException:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        raise
 
 
 def lock_down(connection: duckdb.DuckDBPyConnection, spool: Path) -> None:
