@@ -14,6 +14,7 @@ from projects.errors import JobFailed, StoreHeld, UnknownUser
 from projects.models import Job
 from projects.store import spool
 from projects.store.connection import get_store, reset_store
+from schema_registry.database import check_step
 
 Tell = Callable[[float, str], None]  # percent done, and a sentence
 
@@ -31,8 +32,10 @@ def person(name: str | None) -> User | None:
 def perform(kind: str, inputs: Mapping[str, Any], *, user: User | None, tell: Tell) -> dict[str, Any]:
     """Does the work, here or by the owner, and gives its result.
 
-    Raises what the work raises; JobFailed where the owner's failed; StoreHeld where somebody has the file who does no jobs.
+    Raises what the work raises; JobFailed where the owner's failed; StoreHeld where somebody has the file who does no jobs;
+    DatabaseOutOfStep.
     """
+    check_step()
     jobs.check_right(kind, user)
     try:
         store = identity.guarded(get_store())

@@ -34,6 +34,7 @@ class Duties:
         self._ready = threading.Event()
         self._schedule = SyncSchedule()
         self._swept: float | None = None
+        self._unsettled = False
         self._threads = [
             threading.Thread(target=self._beat, name="duckspawn-heartbeat", daemon=True),
             threading.Thread(target=self._repeat, args=(self._next,), name="duckspawn-jobs", daemon=True),
@@ -74,6 +75,7 @@ class Duties:
                 self._ready.set()
             identity.note(store)
             Owner.objects.update_or_create(id=1, defaults={"pid": os.getpid(), "started_at": started, "beat_at": timezone.now()})
+            plan_runs.recover(store)
             audit.witness(chain.head())
             self._schedule.keep()
             checkpoints.fold(store)
@@ -91,11 +93,15 @@ class Duties:
 
     def _next(self) -> bool:
         try:
+            if self._unsettled:  # Django's database failed before the last job's end was recorded.
+                jobs.recover(get_store())
+                self._unsettled = False
             job = jobs.next_job()
             if job:
                 jobs.run(get_store(), job, self._ended.is_set)
         except Exception:  # the loop of jobs survives anything
             log.exception("the jobs cannot be looked for")
+            self._unsettled = True
             return False
         return job is not None
 

@@ -4,8 +4,8 @@ What the file says is right: a plan is applied exactly when the file has its num
 """
 
 import json
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -132,6 +132,24 @@ def run(store: Store, *plans: Plan, actor: str) -> list[Plan]:
     store.room.check()
     for plan in plans:
         check_open(plan)
+    with _noted(plans):
+        return _run(store, plans, actor)
+
+
+_under_way: set[int] = set()  # the plans that this process applies now
+
+
+@contextmanager
+def _noted(plans: Sequence[Plan]) -> Iterator[None]:
+    numbers = {plan.pk for plan in plans}
+    _under_way.update(numbers)
+    try:
+        yield
+    finally:
+        _under_way.difference_update(numbers)
+
+
+def _run(store: Store, plans: Sequence[Plan], actor: str) -> list[Plan]:
     with transaction.atomic():
         for plan in plans:
             if not Plan.objects.filter(pk=plan.pk, state=plan.state).update(state=State.APPLYING, applied_by=actor):
@@ -296,8 +314,11 @@ def _not_applied(plan: Plan, error: BaseException | None, alone: bool) -> None:
 
 
 def recover(store: Store) -> list[Plan]:
-    """At start, brings to an end what a killed owner left applying; archives of what did not come about are removed."""
-    left = list(Plan.objects.filter(state=State.APPLYING))
+    """Brings to an end what was left applying: by a killed owner, or where Django's database failed midway.
+
+    Archives of what did not come about are removed.
+    """
+    left = [plan for plan in Plan.objects.filter(state=State.APPLYING) if plan.pk not in _under_way]
     for plan in left:
         done = _settle(store, plan, actor=plan.applied_by or SYSTEM)
         if not done:

@@ -1,6 +1,10 @@
-"""Django's database when it fails: its errors become ours here, once."""
+"""Django's database when it fails: its errors become ours here, once; and whether this version migrated it."""
 
-from django.db import DatabaseError, OperationalError
+from functools import cache
+
+from django.db import DatabaseError, OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from schema_registry.errors import DatabaseBusy, DatabaseFull, DatabaseOutOfStep, DatabaseUnusable, RegistryError
 
@@ -32,3 +36,21 @@ def told(error: DatabaseError) -> RegistryError | None:
     if any(sign in text for sign in _OUT_OF_STEP):
         return DatabaseOutOfStep(reason="what this version needs is missing; run manage.py migrate, as manage.py up does")
     return DatabaseUnusable(reason="it gives no answer") if isinstance(error, OperationalError) else None
+
+
+OURS = ("schema_registry", "projects", "monitoring", "people")  # whose migrations make this version
+
+
+def check_step(*, is_older_right: bool = False) -> None:
+    """Raises DatabaseOutOfStep where another version migrated the database, a newer one or, unless that `is_older_right`, an older one."""
+    applied = {step for step in MigrationRecorder(connection).applied_migrations() if step[0] in OURS}
+    if unknown := sorted(applied - _known()):
+        reason = f"a newer one migrated it ({'.'.join(unknown[-1])} is not known here); start that version"
+        raise DatabaseOutOfStep(reason=reason)
+    if not is_older_right and (missing := sorted(_known() - applied)):
+        raise DatabaseOutOfStep(reason=f"{'.'.join(missing[0])} is missing; run manage.py migrate, as manage.py up does")
+
+
+@cache
+def _known() -> set[tuple[str, str]]:
+    return {step for step in MigrationLoader(None).disk_migrations if step[0] in OURS}
