@@ -4,9 +4,12 @@ import os
 import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import duckdb
@@ -408,3 +411,43 @@ def test_the_guard_says_what_was_seen_and_what_is_there(db) -> None:
     with pytest.raises(StoreBehind) as behind:
         identity.Known().check_same("a", 3)
     assert "ends at 3, and 7 was seen at" in str(behind.value)
+
+
+# Another process.
+
+
+@pytest.fixture
+def holder(served: APIClient, settings) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the file open until its input ends."""
+    holding = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", holding, str(settings.DUCKDB_PATH)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "held\n"
+        yield process
+
+
+def test_a_start_waits_a_moment_for_a_process_that_is_ending(served: APIClient, holder: subprocess.Popen[str]) -> None:
+    class Reader(StringIO):
+        """Has the other process end once it reads that it is waited for."""
+
+        def write(self, text: str) -> int:
+            if "Waiting for it to end." in text:
+                holder.communicate()
+            return super().write(text)
+
+    said = Reader()
+    call_command("up", "--no-serve", stderr=said)
+    assert f"The DuckDB file is held by another process (pid {holder.pid}). Waiting for it to end." in said.getvalue()
+    assert len(served.get("/ops/projects").json()) == 1
+
+
+def test_a_file_that_another_process_keeps_is_refused(
+    served: APIClient, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projects.management.commands.up.LETTING_GO", 0.0)
+    answer = served.get("/ops/projects")
+    assert (answer.status_code, answer.json()["code"]) == (503, "store-held")
+    assert health(served) == ("unhealthy", f"The DuckDB file is held by another process (pid {holder.pid}).")
+    assert (
+        refusal_of(start) == f"The DuckDB file is held by another process (pid {holder.pid}). Stop it first; one process serves one file."
+    )
