@@ -182,7 +182,7 @@ def checks() -> dict[str, Check]:
     return {
         "cpu": Cpu(),
         "memory": Memory(),
-        "disk": Disk(standing(Path(settings.DUCKDB_PATH).parent)),
+        "disk": Disk(standing(Path(settings.DUCKDB_PATH).parent), fail_bytes=max(settings.DISK_RESERVE, 100 * MIB)),
         "clock": Clock(),
         "database": Database(),
         "duckdb": DuckDB(),

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.test import APIClient
 
+from duckspawn_site.environment import engine_size, size
 from projects import slots
 from projects.errors import StoreBusy, TooManyHeavy
-from projects.store.connection import Store
+from projects.store.connection import Store, get_store, reset_store
 from projects.store.rows import Create
 from tests.conftest import client_of, user_with_role
 from tests.projects.conftest import WIND_FARM, make_table
@@ -206,3 +208,46 @@ def test_a_full_queue_refuses_a_row_at_once_and_takes_what_the_store_itself_has_
         assert later.wait(10)
     assert {entry.key for entry in written} == {"0", "1"}
     assert [row["id"] for row in client.get("/ops/sites").json()] == [0, 1]
+
+
+def test_a_query_has_only_the_memory_and_the_temporary_space_that_the_settings_give(
+    store: Store, viewer_client: APIClient, settings
+) -> None:
+    make_table("sites", [{"name": "id", "type": "INTEGER", "required": True}])
+    with store.transaction() as transaction:
+        transaction.execute("INSERT INTO sites SELECT range FROM range(800000)")
+    reset_store()
+    settings.DUCKDB_MEMORY_LIMIT, settings.DUCKDB_TEMP_LIMIT, settings.DUCKDB_THREADS = "10MB", "1MB", 1
+    sql = "SELECT count(*) AS n FROM (SELECT DISTINCT md5(id::VARCHAR) || md5((id + 1)::VARCHAR) || md5((id + 2)::VARCHAR) AS h FROM sites)"
+    answer = send(viewer_client, "post", "/ops/query", {"sql": sql})
+    assert (answer.status_code, answer.json()["code"]) == (413, "out-of-memory")
+    assert viewer_client.get("/ops/sites?limit=1").json() == [{"id": 0}]
+    with get_store().read() as cursor:
+        given = cursor.execute("SELECT current_setting('memory_limit'), current_setting('max_temp_directory_size')").fetchone()
+    assert given == ("9.5 MiB", "976.5 KiB")
+
+
+@pytest.mark.parametrize(
+    ("read", "given", "wanted"),
+    [
+        (size, "256MiB", 2**28),
+        (size, "1.5 gb", 1_500_000_000),
+        (size, "0", 0),
+        (size, "lots", "DISK_RESERVE='lots': give bytes, such as 268435456, 256MiB or 1GB."),
+        (size, "-1", "DISK_RESERVE='-1': give bytes, such as 268435456, 256MiB or 1GB."),
+        (engine_size, "4GB", "4GB"),
+        (engine_size, "50%", "DISK_RESERVE='50%': give a size such as 4GB or 512MiB."),
+        (engine_size, "4", "DISK_RESERVE='4': give a size such as 4GB or 512MiB."),
+        (engine_size, "0GB", "DISK_RESERVE='0GB': give a size such as 4GB or 512MiB."),
+    ],
+)
+def test_a_size_is_read_and_a_bad_one_stops_the_start_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[str, str], object], given: str, wanted: object
+) -> None:
+    monkeypatch.setenv("DISK_RESERVE", given)
+    if isinstance(wanted, str) and "give" in wanted:
+        with pytest.raises(ImproperlyConfigured) as refused:
+            read("DISK_RESERVE", "1GB")
+        assert str(refused.value) == wanted
+    else:
+        assert read("DISK_RESERVE", "1GB") == wanted
