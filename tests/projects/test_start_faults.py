@@ -89,7 +89,7 @@ def health(client: APIClient) -> tuple[str, str]:
 
 
 def refused_everywhere(client: APIClient, code: str) -> str:
-    """The one sentence that REST, health and the start give."""
+    """The one sentence that REST, health, the start and another command give."""
     answer = client.get("/ops/projects")
     assert (answer.status_code, answer.json()["code"]) == (503, code)
     assert int(answer["Retry-After"]) > 0
@@ -99,6 +99,11 @@ def refused_everywhere(client: APIClient, code: str) -> str:
     assert client.get("/monitoring/live").status_code == 200
     reset_store()
     assert refusal_of(start) == said
+    reset_store()
+    told = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("sync_schemas", stderr=told)
+    assert (ended.value.code, told.getvalue().strip()) == (1, said)
     reset_store()
     return said
 
