@@ -44,10 +44,10 @@ class Room:
 
 
 def free(folder: Path) -> int:
-    """The bytes that this user may still write on the disk of a folder, or of the nearest one above it that is there."""
+    """The bytes that this user may still write on the disk of a folder, or of the nearest one above it that can be seen."""
     while True:
         try:
             found = os.statvfs(folder)
             return found.f_bavail * found.f_frsize
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             folder = folder.parent

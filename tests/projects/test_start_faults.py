@@ -7,7 +7,8 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -22,15 +23,15 @@ from rest_framework.test import APIClient
 
 from manage import main
 from monitoring import checks
-from projects import audit, clock, identity, jobs, owner
+from projects import audit, clock, identity, jobs, owner, plan_runs
 from projects.errors import StoreBehind
-from projects.models import Job, KnownStore, ManagedTable, Owner
+from projects.models import Job, KnownStore, ManagedTable, Owner, Plan
 from projects.schedule import SyncSchedule
 from projects.store.connection import Store, get_store, reset_store
 from schema_registry.models import AuditEntry
 from tests.conftest import client_of, user_with_role
 from tests.projects.conftest import WIND_FARM
-from tests.projects.ontology import send
+from tests.projects.ontology import TURBINES, Ontology, send, with_column
 
 pytestmark = pytest.mark.django_db(transaction=True)  # The checks of health ask from threads of their own.
 
@@ -306,23 +307,30 @@ def test_folders_that_are_gone_while_serving_are_made_again(served: APIClient, s
 # Django's database.
 
 
-def test_a_database_that_another_process_has_locked_is_a_busy_one(projects: Store, steward_client: APIClient, transactional_db) -> None:
+@contextmanager
+def locked_database() -> Iterator[None]:
+    """Another process writes Django's database, and does not end."""
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(connection.settings_dict["NAME"])
     other.execute("BEGIN IMMEDIATE")
     try:
+        yield
+    finally:
+        other.rollback()
+        other.close()
+        connection.close()  # The next one waits as long as the settings say.
+
+
+def test_a_database_that_another_process_has_locked_is_a_busy_one(projects: Store, steward_client: APIClient, transactional_db) -> None:
+    with locked_database():
         answer = send(steward_client, "post", "/admin/sync", {})
         assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "database-busy", "2")
         assert answer.json()["detail"] == "Django's database is locked by another process; try again in a moment."
         assert steward_client.get("/ops/projects").status_code == 200
         assert send(steward_client, "post", "/ops/projects", WIND_FARM).status_code == 201  # Rows need no other database.
-    finally:
-        other.rollback()
-        other.close()
     assert send(steward_client, "post", "/admin/sync", {}).status_code == 202
     assert Job.objects.count() == 1
-    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -404,11 +412,35 @@ def test_after_a_leap_of_the_clock_no_archive_is_purged_for_its_age_and_health_s
 # What Django's database could not take down is taken down later.
 
 
-def test_the_end_of_a_job_that_could_not_be_recorded_is_recorded_later(projects: Store, roles: None) -> None:
-    job = Job.objects.create(kind="sync", state=Job.State.RUNNING, inputs={"names": []})
-    jobs.recover(projects)
+def test_the_end_of_a_job_that_could_not_be_recorded_is_recorded_once_it_can_be(
+    projects: Store, roles: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+
+        def work(*_: object) -> dict[str, object]:
+            stack.enter_context(locked_database())  # From now on nothing of the job can be written.
+            return {}
+
+        monkeypatch.setitem(jobs.KINDS, "verify_audit", replace(jobs.KINDS["verify_audit"], run=work))
+        job, duties = jobs.leave("verify_audit", {}), owner.Duties()
+        assert duties._next() is False
+        assert Job.objects.get().state == Job.State.RUNNING
+        assert duties._next() is False
+    duties._next()
     job.refresh_from_db()
-    assert job.state == Job.State.QUEUED
+    assert (job.state, job.finished_at is not None) == (Job.State.FAILED, True)
+
+
+def test_a_plan_whose_end_could_not_be_recorded_says_later_what_the_file_says_and_one_under_way_is_left_alone(
+    turbines: Ontology, store: Store, steward_client: APIClient
+) -> None:
+    turbines.say(with_column(TURBINES, "colour", type="VARCHAR"))
+    number = send(steward_client, "put", "/admin/tables/turbines").json()["plan"]["id"]
+    Plan.objects.filter(pk=number).update(state=Plan.State.APPLYING, finished_at=None)  # As where its end was not recorded.
+    with plan_runs._noted([Plan.objects.get(pk=number)]):
+        assert plan_runs.recover(store) == []
+    assert [plan.pk for plan in plan_runs.recover(store)] == [number]
+    assert steward_client.get(f"/admin/plans/{number}").json()["state"] == "applied"
 
 
 def test_the_guard_says_what_was_seen_and_what_is_there(db) -> None:
