@@ -18,7 +18,7 @@ from projects.errors import ArchiveDamaged
 from projects.store import spool, sql
 from projects.store.connection import Store, Transaction
 from projects.store.errors import writing
-from projects.store.opening import make_folders
+from projects.store.opening import make_own_folder
 from schema_registry.schema import ColumnSchema, TableSchema
 
 NOT_WHOLE = ".part"  # ends the name of an archive that is still being moved there
@@ -97,14 +97,14 @@ def leftovers(store: Store, label: str) -> list[str]:
 
 
 def _write(store: Store, transaction: Transaction, query: str, label: str, described: Mapping[str, Any]) -> Archive:
-    make_folders(store.path, store.archive)
+    make_own_folder(store.archive, "ARCHIVE_DIR")
     made, described_at = spool.new_path(store, ".parquet"), spool.new_path(store, ".json")
     final = store.archive / f"{label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.parquet"
     try:
         rows = transaction.execute(f"COPY ({query}) TO {sql.literal(str(made))} (FORMAT parquet)").fetchall()[0][0]
         archive = Archive(final.name, rows, _digest(made))
         whole = {**described, "rows": rows, "sha256": archive.sha256, "archived_at": datetime.now(UTC).isoformat()}
-        with writing():
+        with writing("ARCHIVE_DIR"):
             described_at.write_text(json.dumps(whole, ensure_ascii=False, indent=1))
             _settle(made, final)
             _settle(described_at, final.with_suffix(".json"))
@@ -138,7 +138,7 @@ def _bring(archive: Path, path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError:
-        with writing():
+        with writing("SPOOL_DIR"):
             shutil.copyfile(archive, path)
 
 

@@ -4,7 +4,6 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
 
@@ -79,11 +78,11 @@ def translated() -> Iterator[None]:
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """Runs what writes files of ours. Raises DiskFull where there is no room, FolderUnusable where they cannot be written."""
+def writing(folder: str) -> Iterator[None]:
+    """Runs what writes files of ours into the folder of that setting. Raises DiskFull where there is no room, else FolderUnusable."""
     try:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise errors.DiskFull() from error
-        raise errors.FolderUnusable(folder=Path(error.filename or "").parent, reason=error.strerror or "it cannot be written") from error
+        raise errors.FolderUnusable(folder=folder, reason=(error.strerror or "it cannot be written").lower()) from error

@@ -95,7 +95,7 @@ def write(store: Store, table: str, sheet: Sheet, form: str, path: Path) -> tupl
     """
     found = size = 0
     try:
-        with writing(), path.open("wb") as file, translated(), fitting(table), lists.understood():
+        with writing("SPOOL_DIR"), path.open("wb") as file, translated(), fitting(table), lists.understood():
             path.chmod(0o600)
             for chunk in chunks(store.measured_cursor(), sheet, form):
                 store.room.check()

@@ -27,17 +27,27 @@ class Limits:
         return {name: value for name, value in given.items() if value}
 
 
-def make_folders(file: Path, *others: Path) -> None:
-    """The folders of the file and of what stands beside it; those others are for this user's eyes alone. Raises FolderUnusable."""
-    for folder in (file.parent, *others):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if folder in others and folder.stat().st_mode & 0o777 != 0o700:
-                folder.chmod(0o700)
-        except OSError as error:
-            raise FolderUnusable(folder=folder, reason=(error.strerror or str(error)).lower()) from error
-        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-            raise FolderUnusable(folder=folder, reason="this user may not write there")
+def make_folders(file: Path, spool: Path, archive: Path) -> None:
+    """The folders of the file and of what belongs to it. Raises FolderUnusable, which names settings: a path is nobody else's business."""
+    _make_folder(file.parent, "of DUCKDB_PATH")
+    make_own_folder(spool, "SPOOL_DIR")
+    make_own_folder(archive, "ARCHIVE_DIR")
+
+
+def make_own_folder(folder: Path, setting: str) -> None:
+    """A folder for this user's eyes alone. Raises FolderUnusable."""
+    _make_folder(folder, setting, mode=0o700)
+
+
+def _make_folder(folder: Path, setting: str, mode: int | None = None) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if mode is not None and folder.stat().st_mode & 0o777 != mode:
+            folder.chmod(mode)
+    except OSError as error:
+        raise FolderUnusable(folder=setting, reason=(error.strerror or str(error)).lower()) from error
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise FolderUnusable(folder=setting, reason="this user may not write there")
 
 
 def connect(path: Path, limits: Limits) -> duckdb.DuckDBPyConnection:

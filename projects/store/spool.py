@@ -16,7 +16,7 @@ JOB_FILES_KEPT = 7 * 86_400  # seconds
 
 def folder(store: Store) -> Path:
     """The spool's folder, which is there. Raises FolderUnusable."""
-    with writing():
+    with writing("SPOOL_DIR"):
         store.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     return store.spool
 
@@ -40,7 +40,7 @@ def spooled(store: Store, pieces: Iterable[bytes], suffix: str) -> Iterator[Path
 def write(store: Store, path: Path, pieces: Iterable[bytes]) -> None:
     """Writes the pieces to the file, which is there whole or not at all. Raises DiskFull, FolderUnusable, and what the pieces raise."""
     try:
-        with writing():
+        with writing("SPOOL_DIR"):
             file = path.open("xb", buffering=0)
         with file:
             path.chmod(0o600)
@@ -54,7 +54,7 @@ def write(store: Store, path: Path, pieces: Iterable[bytes]) -> None:
 
 def _put(file: FileIO, piece: bytes) -> None:
     """An OSError of the pieces' own, such as a client's that left, is no full disk."""
-    with writing():
+    with writing("SPOOL_DIR"):
         rest = memoryview(piece)
         while rest:
             rest = rest[file.write(rest) :]

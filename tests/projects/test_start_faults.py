@@ -264,7 +264,7 @@ def test_a_folder_that_may_not_be_written_is_named(served: APIClient, settings, 
         reset_store()
     own_store.chmod(0o755)
     assert (answer.status_code, answer.json()["code"]) == (503, "folder-unusable")
-    assert answer.json()["detail"] == f"The folder {own_store} cannot be used: this user may not write there."
+    assert answer.json()["detail"] == "The folder of DUCKDB_PATH cannot be used: this user may not write there."
 
 
 def test_a_file_of_another_user_is_refused(served: APIClient, settings, own_store: Path) -> None:
@@ -289,7 +289,7 @@ def test_a_file_where_a_folder_should_be_is_named(served: APIClient, settings, w
     shutil.rmtree(folder)
     folder.write_text("not a folder")
     identity.guarded(get_store())
-    assert refused_everywhere(served, "folder-unusable") == f"The folder {folder} cannot be used: file exists."
+    assert refused_everywhere(served, "folder-unusable") == f"The folder {which} cannot be used: file exists."
 
 
 def test_folders_that_are_gone_while_serving_are_made_again(served: APIClient, settings) -> None:
