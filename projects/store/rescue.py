@@ -1,5 +1,6 @@
 """A file that DuckDB will not open: folding in a log that it cannot replay, and saying why else."""
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -23,9 +24,10 @@ def why_unreadable(said: str) -> str:
     for sign, reason in _REASONS.items():
         if sign in said:
             return reason
-    return f"DuckDB says: {said.splitlines()[0]}"
+    return f"DuckDB says: {_PATH.sub('the file', said.splitlines()[0])}"
 
 
+_PATH = re.compile(r'(file )?"/[^"]*"')  # nobody's business who asks from outside
 _DAMAGED = "is damaged; put it back from a backup, for DuckDB cannot read what was written"
 _REASONS = {
     "WAL": f"its write-ahead log (the file that ends in .wal) {_DAMAGED}",
