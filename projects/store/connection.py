@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from uuid import uuid4
 
 import duckdb
@@ -23,7 +23,7 @@ from projects.store import books
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import RowsMoved, translated
 from projects.store.locks import TableLocks
-from projects.store.opening import Limits, check_untouched, connect, lock_down, make_folders
+from projects.store.opening import Guard, Limits, check_untouched, connect, lock_down, make_folders
 from projects.store.prepared import Prepared
 from projects.store.room import Room
 from projects.store.rounds import Rounds
@@ -70,13 +70,6 @@ class Transaction:
         return self.cursor.execute(sql, parameters)
 
 
-class Guard(Protocol):
-    """Says whether the file may be taken for the right one; what it raises leaves the file as it was found."""
-
-    def check_there(self, path: Path) -> None: ...
-    def check_same(self, identity: str, seq: int) -> None: ...
-
-
 class Store:
     """The DuckDB file at `path`. Work files go to `spool`, what destructive steps took away to `archive`."""
 
@@ -112,7 +105,7 @@ class Store:
             Path(settings.SPOOL_DIR),
             Path(settings.ARCHIVE_DIR),
             limits=Limits(settings.DUCKDB_MEMORY_LIMIT, settings.DUCKDB_TEMP_LIMIT, settings.DUCKDB_THREADS),
-            room=Room(_folders(), settings.DISK_RESERVE),
+            room=Room.from_settings(),
         )
 
     # Opening and closing.
@@ -136,7 +129,7 @@ class Store:
             connection = connect(self.path, self._limits)
             try:
                 if self.guard:
-                    check_untouched(connection, self.guard.check_same)
+                    check_untouched(connection, self.guard)
                 self._measured = connection.cursor()
                 self._measured.execute("SET enable_progress_bar = true")
                 self._measured.execute("SET enable_progress_bar_print = false")
@@ -349,15 +342,6 @@ class Store:
         fresh, kept = books.tables(cursor), self._catalogue
         self._catalogue = {name: kept[name] if kept.get(name) == table else table for name, table in fresh.items()}
         self.generation += 1
-
-
-def _folders() -> dict[str, Path]:
-    """The folders that what we write goes to, by what a reader calls it."""
-    folders = {"the tables": settings.DUCKDB_PATH.parent, "the work files": settings.SPOOL_DIR, "the archives": settings.ARCHIVE_DIR}
-    database = settings.DATABASES["default"]
-    if database["ENGINE"].endswith("sqlite3"):
-        folders["Django's database"] = Path(database["NAME"]).parent
-    return folders
 
 
 def _renamed(tables: Iterable[LiveTable], name: str) -> LiveTable | None:

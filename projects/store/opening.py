@@ -1,10 +1,9 @@
 """How the DuckDB file is opened: its folders, its settings, its lock-down, and what is said of a file that cannot be opened."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
@@ -25,6 +24,13 @@ class Limits:
     def as_config(self) -> dict[str, Any]:
         given = {"memory_limit": self.memory, "max_temp_directory_size": self.temp, "threads": self.threads}
         return {name: value for name, value in given.items() if value}
+
+
+class Guard(Protocol):
+    """Says whether the file may be taken for the right one; what it raises leaves the file as it was found."""
+
+    def check_there(self, path: Path) -> None: ...
+    def check_same(self, identity: str, seq: int) -> None: ...
 
 
 def make_folders(file: Path, spool: Path, archive: Path) -> None:
@@ -75,10 +81,10 @@ def connect(path: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
         raise StoreDamaged(reason=why_unreadable(str(error))) from error
 
 
-def check_untouched(connection: duckdb.DuckDBPyConnection, check: Callable[[str, int], None]) -> None:
+def check_untouched(connection: duckdb.DuckDBPyConnection, guard: Guard) -> None:
     """Asks whether the file is the right one; where it is not, it is closed without its log being folded in, so that nothing is lost."""
     try:
-        check(*books.identity(connection))
+        guard.check_same(*books.identity(connection))
     except BaseException:
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         raise

@@ -5,6 +5,9 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
+
+from django.conf import settings
 
 from projects.errors import DiskNearlyFull
 
@@ -21,6 +24,15 @@ class Room:
         self._looking = threading.Lock()
         self._due = 0.0
         self._least: tuple[int, str] | None = None
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        """The folders that what we write goes to, Django's SQLite file included."""
+        folders = {"the tables": settings.DUCKDB_PATH.parent, "the work files": settings.SPOOL_DIR, "the archives": settings.ARCHIVE_DIR}
+        database = settings.DATABASES["default"]
+        if database["ENGINE"].endswith("sqlite3"):
+            folders["Django's database"] = Path(database["NAME"]).parent
+        return cls(folders, settings.DISK_RESERVE)
 
     def check(self, *, frees: bool = False) -> None:
         """Raises DiskNearlyFull where less than the reserve is free; for what `frees` room in the end, less than a quarter of it."""
