@@ -61,6 +61,29 @@ def seconds_between(name: str, *, default: int = 0, lowest: int, highest: int) -
     return given
 
 
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Z]*)")
+
+
+def size(name: str, default: str) -> int:
+    """Bytes, such as `256MiB` or `0`."""
+    given = text(name, default)
+    found = _SIZE.fullmatch(given.upper())
+    if found is None or found[2] not in UNITS:
+        raise ImproperlyConfigured(f"{name}={given!r}: give bytes, such as 268435456, 256MiB or 1GB.")
+    return int(float(found[1]) * UNITS[found[2]])
+
+
+def engine_size(name: str, default: str, *, of_memory: bool = False) -> str:
+    """A size in DuckDB's own words, such as `4GB`, or `of_memory` a part of the machine's, such as `50%`."""
+    given = text(name, default)
+    found = _SIZE.fullmatch(given.upper().removesuffix("%") if of_memory else given.upper())
+    is_part = of_memory and given.endswith("%")
+    if found is None or float(found[1]) <= 0 or (found[2] != "" if is_part else found[2] not in [*UNITS][1:]):
+        raise ImproperlyConfigured(f"{name}={given!r}: give a size such as 4GB or 512MiB{', or a part such as 50%' if of_memory else ''}.")
+    return given
+
+
 def flag(name: str, default: bool) -> bool:
     """True or false, also written 1, yes, on, 0, no, off."""
     given = text(name, str(default)).lower()

@@ -1,5 +1,6 @@
 """Errors become HTTP here and nowhere else: one table, and `application/problem+json` (RFC 9457) or a page for a browser."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -8,6 +9,7 @@ from typing import Any
 import orjson
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.encoding import escape_uri_path
@@ -16,6 +18,7 @@ from rest_framework import exceptions as rest
 from projects import audit
 from projects import errors as projects
 from schema_registry import errors as registry
+from schema_registry.database import told
 from schema_registry.errors import Problem, SpawnError
 
 log = structlog.get_logger("duckspawn.errors")
@@ -102,13 +105,25 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.ClientLeft: Answer(499, "client-left", "The client left"),
     # It is not their fault.
     projects.StoreBusy: Answer(503, "store-busy", "The store is busy", retry_after=1),
+    projects.StoreReopening: Answer(503, "store-reopening", "The store is opened anew", retry_after=1),
     projects.TooManyStreams: Answer(503, "too-many-streams", "Too many streams", retry_after=2),
+    projects.TooManyHeavy: Answer(503, "too-many-heavy", "Too many heavy requests", retry_after=2),
     projects.StoreClosed: Answer(503, "store-closed", "The store is closing", retry_after=5),
     projects.StoreHeld: Answer(503, "store-held", "Another process holds the store", retry_after=10),
     projects.StoreDamaged: Answer(503, "store-damaged", "The store cannot be opened", retry_after=60),
+    projects.StoreMissing: Answer(503, "store-missing", "The DuckDB file is gone", retry_after=60),
+    projects.StoreOther: Answer(503, "store-other", "The DuckDB file is another one", retry_after=60),
+    projects.StoreBehind: Answer(503, "store-behind", "The DuckDB file has lost writes", retry_after=60),
     projects.StoreTooNew: Answer(503, "store-too-new", "The store is from a newer version", retry_after=60),
     registry.OntologyUnavailable: Answer(503, "ontology-unavailable", "The ontology server gives no answer", retry_after=30),
-    projects.DiskFull: Answer(507, "disk-full", "The disk is full"),
+    projects.FolderUnusable: Answer(503, "folder-unusable", "A folder cannot be used", retry_after=60),
+    projects.DiskFull: Answer(507, "disk-full", "The disk is full", retry_after=60),
+    projects.DiskNearlyFull: Answer(507, "disk-nearly-full", "The disk is nearly full", retry_after=60),
+    projects.OutOfTempSpace: Answer(413, "out-of-temp-space", "This needs more temporary space than there is"),
+    registry.DatabaseBusy: Answer(503, "database-busy", "Django's database is busy", retry_after=2),
+    registry.DatabaseFull: Answer(507, "database-full", "The disk of Django's database is full", retry_after=60),
+    registry.DatabaseUnusable: Answer(503, "database-unusable", "Django's database cannot be used", retry_after=60),
+    registry.DatabaseOutOfStep: Answer(503, "database-out-of-step", "Django's database is of another version", retry_after=60),
     projects.SchemaMismatch: Answer(500, "schema-mismatch", "The table did not come out as wanted"),
     projects.JobFailed: Answer(500, "job-failed", "The job failed"),
     # Django's and REST framework's own.
@@ -153,6 +168,7 @@ def answer_for(error: BaseException) -> Answer | None:
 
 def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """REST framework's exception handler. None leaves the error to Django, which logs it and asks `internal_error`."""
+    error = _ours(error)
     answer = answer_for(error)
     if answer is None:
         return None
@@ -186,6 +202,11 @@ def problem(request: Any, answer: Answer, *, detail: str, error: BaseException |
     return response
 
 
+def _ours(error: Exception) -> Exception:
+    """The error, or ours in place of one of Django's database."""
+    return told(error) or error if isinstance(error, DatabaseError) else error
+
+
 def answer_error(request: HttpRequest, error: SpawnError) -> HttpResponse:
     """An error of ours that left a view which is not REST framework's, such as a page of the console."""
     answer = answer_for(error) or INTERNAL
@@ -211,7 +232,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def internal_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: nothing of the error is shown, and the log has it."""
+    """Django's handler500: nothing of the error is shown, and the log has it. Ours, and the database's, may come from a middleware."""
+    error = _ours(failed) if isinstance(failed := sys.exc_info()[1], Exception) else None
+    if isinstance(error, SpawnError):
+        return answer_error(request, error)
     return _page_or_problem(request, INTERNAL, detail=SENTENCES["internal"])
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from duckspawn_site.errors import answer_error
+from schema_registry.database import told
 from schema_registry.errors import SpawnError
 
 Answerer = Callable[[HttpRequest], HttpResponseBase]
@@ -44,7 +46,7 @@ class TrailingSlash:
 
 
 class Problems:
-    """Answers an error of ours that a view of Django's own kind let go; REST framework's views answer theirs themselves."""
+    """Answers an error of ours, or of Django's database, that a view of Django's own kind let go; REST framework's answer theirs."""
 
     def __init__(self, get_response: Answerer) -> None:
         self.get_response = get_response
@@ -53,4 +55,5 @@ class Problems:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        return answer_error(request, exception) if isinstance(exception, SpawnError) else None
+        ours = told(exception) if isinstance(exception, DatabaseError) else exception
+        return answer_error(request, ours) if isinstance(ours, SpawnError) else None

@@ -16,12 +16,14 @@ from typing import Protocol
 import psutil
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from monitoring.kept import FIRST, Kept
 from monitoring.system import standing
+from projects import clock
 from projects.store.connection import get_store
+from schema_registry.database import check_step, told
 from schema_registry.errors import SpawnError
 from schema_registry.models import Snapshot
 from schema_registry.ontology import OntologyClient
@@ -117,14 +119,12 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Asks Django's database a question."""
+    """Asks Django's database whether it is of this version."""
 
     timeout: float = 5.0
 
     def run(self) -> str:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT COUNT(*) FROM django_migrations")
-            cursor.fetchone()
+        check_step()
         return f"{connection.vendor} answers"
 
 
@@ -135,13 +135,10 @@ class DuckDB:
     timeout: float = 15.0
 
     def run(self) -> str:
-        try:
-            store = get_store()
-            with store.read() as cursor:
-                cursor.execute("SELECT 1").fetchall()
-            return f"answers, {len(store.tables())} tables"
-        except SpawnError as error:
-            raise CheckFailed(str(error)) from error
+        store = get_store()
+        with store.read() as cursor:
+            cursor.execute("SELECT 1").fetchall()
+        return f"answers, {len(store.tables())} tables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +178,27 @@ def said(span: timedelta) -> str:
     return f"{seconds} seconds"
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Warns where the machine's clock was set while this process ran."""
+
+    timeout: float = 2.0
+
+    def run(self) -> str:
+        leapt = clock.leapt()
+        if not clock.is_trusted():
+            way = f"{'forward' if leapt > timedelta() else 'back'} by {said(abs(leapt))}"
+            raise CheckWarned(f"The clock was set {way} since the start; until a restart no archive is purged for its age.")
+        return "goes evenly"
+
+
 def checks() -> dict[str, Check]:
     """The checks by name, as /monitoring/health shows them."""
     return {
         "cpu": Cpu(),
         "memory": Memory(),
-        "disk": Disk(Path(settings.DUCKDB_PATH).parent),
+        "disk": Disk(Path(settings.DUCKDB_PATH).parent, fail_bytes=max(settings.DISK_RESERVE, 100 * MIB)),
+        "clock": Clock(),
         "database": Database(),
         "duckdb": DuckDB(),
         "onto_server": OntologyServer(),
@@ -247,6 +259,9 @@ def _find(name: str, check: Check) -> Finding:
         status, detail = DEGRADED, str(warning)
     except CheckFailed as failure:
         status, detail = UNHEALTHY, str(failure)
+    except (SpawnError, DatabaseError) as error:
+        ours = error if isinstance(error, SpawnError) else told(error)
+        status, detail = UNHEALTHY, str(ours or "Django's database failed; the log says how")
     except Exception:
         log.exception("check broke", check=name)
         status, detail = UNHEALTHY, "broke; the log says how"

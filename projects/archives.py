@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from projects import audit
+from projects import audit, clock
 from projects.models import Plan
 from projects.store import archive
 from projects.store.connection import Store
@@ -37,8 +37,8 @@ def purge(store: Store, days: int, *, actor: str) -> list[Plan]:
 
 
 def purge_by_setting(store: Store, *, actor: str) -> list[Plan]:
-    """As `purge`, by ARCHIVE_KEEP_DAYS; nothing where that is 0, which keeps them for ever."""
-    return purge(store, settings.ARCHIVE_KEEP_DAYS, actor=actor) if settings.ARCHIVE_KEEP_DAYS else []
+    """As `purge`, by ARCHIVE_KEEP_DAYS; nothing where that is 0, which keeps them for ever, or the clock has leapt."""
+    return purge(store, settings.ARCHIVE_KEEP_DAYS, actor=actor) if settings.ARCHIVE_KEEP_DAYS and clock.is_trusted() else []
 
 
 @dataclass(frozen=True, slots=True)

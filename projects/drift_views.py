@@ -9,6 +9,7 @@ from rest_framework.views import APIView
 from projects import drift
 from projects.row_views import flag
 from projects.serializers import TableDrift
+from projects.slots import heavily
 from projects.store.connection import get_store
 from projects.table_views import PAGE, page_of
 from schema_registry import rights
@@ -27,6 +28,7 @@ class Drift(APIView):
         operation_id="list_drift",
         tags=["plans"],
     )
+    @heavily
     def get(self, request: Request) -> Response:
         """Every table by name, with where the ontology, the live schema and the DuckDB file differ; the file's unknown tables too.
 

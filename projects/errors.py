@@ -184,8 +184,16 @@ class StoreBusy(ProjectsError):
     """The store is busy; try again in a moment."""
 
 
+class StoreReopening(StoreBusy):
+    """The DuckDB file is opened anew after a fault; try again in a moment."""
+
+
 class TooManyStreams(ProjectsError):
     """Too many downloads, uploads and event streams are under way; try again in a moment."""
+
+
+class TooManyHeavy(ProjectsError):
+    """Too many queries, large sorts and changes of tables are under way; try again in a moment."""
 
 
 class ClientLeft(ProjectsError):
@@ -200,8 +208,37 @@ class DiskFull(ProjectsError):
     """The disk is full; nothing was written."""
 
 
+class DiskNearlyFull(DiskFull):
+    """The disk of {holds} has {free} MiB free, less than the {reserve} MiB kept in reserve, so nothing was written; reading goes on."""
+
+
+class FolderUnusable(ProjectsError):
+    """The folder {folder} cannot be used: {reason}."""
+
+
 class StoreDamaged(ProjectsError):
     """The DuckDB file cannot be opened: {reason}."""
+
+
+class StoreMissing(ProjectsError):
+    """The DuckDB file that DUCKDB_PATH names is gone, and Django's database knows {tables} tables of it.
+
+    Put it back, or restore a backup; to begin anew without it, run manage.py accept_store.
+    """
+
+
+class StoreOther(ProjectsError):
+    """The DuckDB file that DUCKDB_PATH names is not the one that Django's database belongs to.
+
+    Name the right one, or restore both from one backup; to take it as it is, run manage.py accept_store.
+    """
+
+
+class StoreBehind(ProjectsError):
+    """The DuckDB file has lost writes that were acknowledged: its change feed ends at {seq}, and {known} was seen at {seen_at}.
+
+    It is left as it was found. Restore a backup; to go on without them, run manage.py accept_store.
+    """
 
 
 class StoreTooNew(ProjectsError):
@@ -238,6 +275,10 @@ class VersionUnmapped(ProjectsError):
 
 class OutOfMemory(ProjectsError):
     """This needs more memory than DuckDB was given; narrow it, or raise DUCKDB_MEMORY_LIMIT."""
+
+
+class OutOfTempSpace(OutOfMemory):
+    """This needs more temporary disk space than there is; narrow it, raise DUCKDB_TEMP_LIMIT, or make room on the disk."""
 
 
 class JobNotFound(ProjectsError):

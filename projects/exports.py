@@ -39,6 +39,7 @@ def to_file(store: Store, inputs: Mapping[str, Any], job: str) -> dict[str, Any]
     Raises as `streamed`, and DiskFull, and as `versions.names`.
     """
     form, version = FORMATS[inputs["format"]], inputs.get("version")
+    store.room.check()
 
     def written(live: LiveTable) -> tuple[int, int]:
         names = versions.names(live, inputs["table"], version, reads=True)

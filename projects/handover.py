@@ -8,12 +8,13 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from projects import jobs, owner
+from projects import identity, jobs, owner
 from projects.bodies import unzipped
 from projects.errors import JobFailed, StoreHeld, UnknownUser
 from projects.models import Job
 from projects.store import spool
 from projects.store.connection import get_store, reset_store
+from schema_registry.database import check_step
 
 Tell = Callable[[float, str], None]  # percent done, and a sentence
 
@@ -31,11 +32,13 @@ def person(name: str | None) -> User | None:
 def perform(kind: str, inputs: Mapping[str, Any], *, user: User | None, tell: Tell) -> dict[str, Any]:
     """Does the work, here or by the owner, and gives its result.
 
-    Raises what the work raises; JobFailed where the owner's failed; StoreHeld where somebody has the file who does no jobs.
+    Raises what the work raises; JobFailed where the owner's failed; StoreHeld where somebody has the file who does no jobs;
+    DatabaseOutOfStep.
     """
+    check_step()
     jobs.check_right(kind, user)
     try:
-        store = get_store()
+        store = identity.guarded(get_store())
         store.connection()
     except StoreHeld as held:
         return _by_owner(kind, inputs, user, tell, held)
@@ -43,7 +46,9 @@ def perform(kind: str, inputs: Mapping[str, Any], *, user: User | None, tell: Te
         owner.take_over(store)
         with jobs.measured(store, lambda percent: tell(percent, "")):
             actor = user.get_username() if user else jobs.SYSTEM
-            return jobs.KINDS[kind].run(store, inputs, actor, str(uuid.uuid4()))
+            result = jobs.KINDS[kind].run(store, inputs, actor, str(uuid.uuid4()))
+        identity.note(store)
+        return result
     finally:
         reset_store()
 
@@ -71,8 +76,8 @@ def _standing(job: Job) -> str:
 
 def into_spool(path: Path, form: str) -> str:
     """Copies a file of rows into the spool, where the owner may read it, without its gzip; gives its name there. Raises BadRequest."""
-    name = f"job-{uuid.uuid4().hex}.{form}"
+    name, store = f"job-{uuid.uuid4().hex}.{form}", get_store()
     with path.open("rb") as file:
         pieces = iter(lambda: file.read(spool.PIECE), b"")
-        spool.write(spool.folder(get_store()) / name, unzipped(pieces) if path.suffix.lower() == ".gz" else pieces)
+        spool.write(store, spool.folder(store) / name, unzipped(pieces) if path.suffix.lower() == ".gz" else pieces)
     return name

@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 
 from django.http import HttpRequest, HttpResponse
 
+from projects import slots
 from projects.errors import BadRequest, KeyReused, KeyUnderWay
 from projects.store import books
 from projects.store.books import Kept
@@ -113,7 +114,11 @@ def read_key(text: str | None) -> str | None:
 def _alone(promise: UUID) -> Iterator[None]:
     """Raises KeyUnderWay where another request has it for too long."""
     with _ended:
-        if not _ended.wait_for(lambda: promise not in _under_way, PATIENCE):
+
+        def is_over(seconds: float) -> bool:
+            return _ended.wait_for(lambda: promise not in _under_way, seconds)
+
+        if not is_over(slots.STUCK) and not slots.patiently(is_over, PATIENCE):
             raise KeyUnderWay()
         _under_way.add(promise)
     try:

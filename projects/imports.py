@@ -53,7 +53,7 @@ def format_of(name: str) -> str:
     )
 
 
-def place(sent: Path, name: str, form: str) -> Path:
+def place(store: Store, sent: Path, name: str, form: str) -> Path:
     """Makes of an upload, which stands in the spool, the file that a load reads: unzipped, and a JSON array as lines.
 
     Raises BadRequest, BodyTooLarge for JSON beyond DATA_UPLOAD_MAX_MEMORY_SIZE, DiskFull.
@@ -65,7 +65,7 @@ def place(sent: Path, name: str, form: str) -> Path:
     with sent.open("rb") as file:
         pieces: Iterator[bytes] = iter(lambda: file.read(spool.PIECE), b"")
         pieces = unzipped(pieces) if is_zipped else pieces
-        spool.write(placed, loads.array_pieces(_whole(pieces)) if form == "json" else pieces)
+        spool.write(store, placed, loads.array_pieces(_whole(pieces)) if form == "json" else pieces)
     return placed
 
 

@@ -22,7 +22,7 @@ from projects.errors import JobOver, NotAllowed, StoreBusy, UploadGone
 from projects.models import Job
 from projects.store import books
 from projects.store.connection import Store, get_store
-from schema_registry import rights
+from schema_registry import database, rights
 from schema_registry.errors import SpawnError
 
 log = logging.getLogger(__name__)
@@ -188,6 +188,8 @@ def run(store: Store, job: Job, is_ending: Callable[[], bool] = lambda: False) -
             result = KINDS[job.kind].run(store, job.inputs, actor, str(job.id))
     except SpawnError as error:
         _finish(job, Job.State.FAILED, told(error), str(error))
+    except DatabaseError as error:
+        _end_unrecorded(store, job, error, is_ending=is_ending())
     except Exception:  # noqa: BLE001 - the loop of jobs survives anything
         _end_broken(store, job, is_ending=is_ending(), is_cancelled=cancelled.is_set())
     else:
@@ -218,6 +220,17 @@ def _end_broken(store: Store, job: Job, *, is_ending: bool, is_cancelled: bool) 
     else:
         log.exception("the %s job %s failed", job.kind, job.id)
         _finish(job, Job.State.FAILED, None, "Something went wrong inside; the log has it under this job's id.")
+
+
+def _end_unrecorded(store: Store, job: Job, error: DatabaseError, *, is_ending: bool) -> None:
+    """Ends a job during which Django's database failed: done where its rows are in the file all the same."""
+    ours = database.told(error)
+    with store.read() as cursor:
+        is_done = books.job_result(cursor, str(job.id)) is not None
+    if ours and not is_done:
+        _finish(job, Job.State.FAILED, None, str(ours))
+    else:
+        _end_broken(store, job, is_ending=is_ending or is_done, is_cancelled=False)
 
 
 def _finish(job: Job, state: str, result: Any, error: str) -> None:

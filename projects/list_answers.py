@@ -1,5 +1,6 @@
 """A list of rows as an answer: what the address asks for, in the format that it asks for, and where it goes on."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
-from projects import cursors, exchange, exports, formats, streams
+from projects import cursors, exchange, exports, formats, slots, streams
 from projects.aggregates import parse_groups
 from projects.aliases import Names
 from projects.filters import DEFAULT_LIMIT, Listing, parse_listing
@@ -36,7 +37,7 @@ def answered(store: Store, names: Names, listing: Listing, request: HttpRequest)
     form = formats.wanted(request)
     listing = cursors.opened(names, listing)
     etag = _etag(store, names, request, form.name)  # Made before the rows are read: what is kept under it is never older than it.
-    answer = HttpResponseNotModified() if _has(request, etag) else _rows(store, names, listing, request, form)
+    answer = HttpResponseNotModified() if _has(request, etag) else _shared(store, names, listing, request, form)
     answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"
     patch_vary_headers(answer, VARIES)
     return exchange.telling(answer, names.used)
@@ -45,6 +46,17 @@ def answered(store: Store, names: Names, listing: Listing, request: HttpRequest)
 def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
     """The parameters of the address, in their order."""
     return [(name, value) for name, values in request.GET.lists() for value in values]
+
+
+def _shared(store: Store, names: Names, listing: Listing, request: HttpRequest, form: Format) -> HttpResponseBase:
+    with turn(store, names, listing, counts=prefers(request, COUNT)):
+        return _rows(store, names, listing, request, form)
+
+
+def turn(store: Store, names: Names, listing: Listing, *, counts: bool = False) -> AbstractContextManager[None]:
+    """A heavy request's turn where many rows of a large table are looked at for a page of them, else nothing. Raises TooManyHeavy."""
+    looks = counts or listing.sort or listing.filter.parts or listing.offset or listing.after or names.source
+    return slots.heavy() if looks and lists.has_many_rows(store, names.live.schema) else nullcontext()
 
 
 def _rows(store: Store, names: Names, listing: Listing, request: HttpRequest, form: Format) -> HttpResponseBase:

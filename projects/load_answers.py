@@ -14,7 +14,7 @@ from projects.idempotency import KEPT_FOR, AnsweredBefore, Promise
 from projects.job_answers import accepted
 from projects.models import Job
 from projects.preferences import ASYNC, prefers
-from projects.slots import slot
+from projects.slots import heavy, slot
 from projects.store import spool
 from projects.store.bulk import ON_CONFLICT, Loaded, Options
 from projects.store.connection import Store
@@ -77,7 +77,8 @@ def sent_array(
 ) -> HttpResponse:
     """As `uploaded`, of the text of a JSON array or object, which the promise has noted."""
     act = _left if prefers(request, ASYNC) else _loaded
-    return act(store, table, loads.array_pieces(text), "ndjson", options, user=user, version=version, promise=promise)
+    with heavy():
+        return act(store, table, loads.array_pieces(text), "ndjson", options, user=user, version=version, promise=promise)
 
 
 def answered(done: Loaded) -> HttpResponse:
@@ -98,7 +99,7 @@ def _left(
     """Leaves a job whose file is in the spool before it is promised."""
     loads.check(store, table, version)
     path = spool.folder(store) / f"job-{uuid.uuid4().hex}.{form}"
-    spool.write(path, pieces)
+    spool.write(store, path, pieces)
     inputs = loads.job_inputs(table, path.name, options, version)
     try:
         if promise is None:

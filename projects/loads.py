@@ -60,7 +60,8 @@ def load_upload(
 
 
 def check(store: Store, table: str, version: int | None) -> None:
-    """Refuses a load that can only fail before it is read. Raises TableNotFound, TableReadOnly, and as `versions.names`."""
+    """Refuses a load that can only fail before it is read. Raises DiskNearlyFull, TableNotFound, TableReadOnly, and as `versions.names`."""
+    store.room.check()
     live = store.table(table)
     check_writable(live.name)
     versions.names(live, table, version, writes=True)
@@ -117,6 +118,7 @@ def load_file(
 
     Raises as `load_upload`; with `dry_run`, what a load would refuse is told and not raised.
     """
+    store.room.check()
     number = job or str(uuid.uuid4())
     refused, where = rejects.path_of(store, number), rejects.address_of(number)
     try:

@@ -227,3 +227,17 @@ class Owner(models.Model):
 
     def __str__(self) -> str:
         return f"process {self.pid}"
+
+
+class KnownStore(models.Model):
+    """The DuckDB file that this database belongs to, and the last number of its change feed that was seen in it. At most one row."""
+
+    store = models.CharField(max_length=36)
+    seq = models.BigIntegerField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.store

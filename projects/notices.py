@@ -93,7 +93,8 @@ def _deliver_by(channel: str, is_ending: Callable[[], bool]) -> bool | None:
 
 def _due(channel: str) -> list[Notice]:
     now = timezone.now()
-    waiting = Notice.objects.filter(channel=channel, sent_at=None, due_at__lte=now)
+    is_due = Q(due_at__lte=now) | Q(due_at__gt=now + timedelta(seconds=WAITS[-1]))  # Later than any wait: the clock was set back.
+    waiting = Notice.objects.filter(is_due, channel=channel, sent_at=None)
     # One that nobody had the time to try is tried, however old it is.
     return list(waiting.filter(Q(created_at__gt=now - TRIED) | Q(attempts=0)).order_by("due_at", "id")[:MOST])
 

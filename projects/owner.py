@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connections
 from django.utils import timezone
 
-from projects import archives, audit, drift, idempotency, jobs, notices, one_table, plan_runs
+from projects import archives, audit, drift, idempotency, identity, jobs, notices, one_table, plan_runs
 from projects.models import Job, Owner
 from projects.schedule import SyncSchedule
 from projects.store import apart, checkpoints, spool
@@ -34,6 +34,7 @@ class Duties:
         self._ready = threading.Event()
         self._schedule = SyncSchedule()
         self._swept: float | None = None
+        self._unsettled = False
         self._threads = [
             threading.Thread(target=self._beat, name="duckspawn-heartbeat", daemon=True),
             threading.Thread(target=self._repeat, args=(self._next,), name="duckspawn-jobs", daemon=True),
@@ -72,7 +73,9 @@ class Duties:
             if not self._ready.is_set():
                 take_over(store)
                 self._ready.set()
+            identity.note(store)
             Owner.objects.update_or_create(id=1, defaults={"pid": os.getpid(), "started_at": started, "beat_at": timezone.now()})
+            plan_runs.recover(store)
             audit.witness(chain.head())
             self._schedule.keep()
             checkpoints.fold(store)
@@ -90,11 +93,15 @@ class Duties:
 
     def _next(self) -> bool:
         try:
+            if self._unsettled:  # Django's database failed before the last job's end was recorded.
+                jobs.recover(get_store())
+                self._unsettled = False
             job = jobs.next_job()
             if job:
                 jobs.run(get_store(), job, self._ended.is_set)
         except Exception:  # the loop of jobs survives anything
             log.exception("the jobs cannot be looked for")
+            self._unsettled = True
             return False
         return job is not None
 
@@ -114,7 +121,8 @@ class Duties:
 
 def take_over(store: Store) -> None:
     """Opens the file, and brings to an end what a killed owner left: half-made files, jobs, records that disagree."""
-    store.connection()
+    identity.guarded(store).connection()
+    identity.note(store)
     spool.sweep(store)
     apart.sweep(store)
     settled = plan_runs.recover(store)
@@ -135,6 +143,7 @@ def start_owner() -> None:
     """Makes this process the owner; gunicorn calls it after the fork."""
     global _duties  # noqa: PLW0603 - one process, one owner
     if _duties is None:
+        identity.guarded(get_store())
         _duties = Duties()
         _duties.start()
 
@@ -152,9 +161,18 @@ def stop_owner() -> None:
         _duties = None
 
 
+def beating() -> Owner | None:
+    """The owner that said within the last ten seconds that it is there.
+
+    A beat that is to come counts no more than one of long ago: the clock was set back since, and whoever lives beats again soon.
+    """
+    now = timezone.now()
+    return Owner.objects.filter(beat_at__gt=now - SILENCE, beat_at__lt=now + SILENCE).first()
+
+
 def is_beating() -> bool:
-    """Whether an owner said within the last ten seconds that it is there."""
-    return Owner.objects.filter(beat_at__gt=timezone.now() - SILENCE).exists()
+    """Whether there is such an owner."""
+    return beating() is not None
 
 
 def place_in_queue(job: Job) -> int:

@@ -4,8 +4,8 @@ What the file says is right: a plan is applied exactly when the file has its num
 """
 
 import json
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from projects import aliases, audit, notices
 from projects.errors import (
     BadRequest,
     ConfirmationMissing,
+    DiskFull,
     PlanNotApproved,
     PlanOver,
     PlanStale,
@@ -128,8 +129,27 @@ def apply_together(store: Store, numbers: Sequence[int], *, actor: str, confirm:
 
 def run(store: Store, *plans: Plan, actor: str) -> list[Plan]:
     """Applies plans that nothing stands against any more, in one transaction. Raises as `apply`; the plans say why."""
+    store.room.check()
     for plan in plans:
         check_open(plan)
+    with _noted(plans):
+        return _run(store, plans, actor)
+
+
+_under_way: set[int] = set()  # the plans that this process applies now
+
+
+@contextmanager
+def _noted(plans: Sequence[Plan]) -> Iterator[None]:
+    numbers = {plan.pk for plan in plans}
+    _under_way.update(numbers)
+    try:
+        yield
+    finally:
+        _under_way.difference_update(numbers)
+
+
+def _run(store: Store, plans: Sequence[Plan], actor: str) -> list[Plan]:
     with transaction.atomic():
         for plan in plans:
             if not Plan.objects.filter(pk=plan.pk, state=plan.state).update(state=State.APPLYING, applied_by=actor):
@@ -282,7 +302,7 @@ def pin(table: str, *, actor: str, version: int) -> None:
 
 def _not_applied(plan: Plan, error: BaseException | None, alone: bool) -> None:
     """Nothing was changed: to be tried again, stale, or failed, with the reason. Where others failed with it, it is as it was."""
-    if isinstance(error, StoreBusy) or not alone:
+    if isinstance(error, StoreBusy | DiskFull) or not alone:
         Plan.objects.filter(pk=plan.pk).update(state=plan.state)
         return
     said = str(_as_stale(plan, error)) if error else "It was interrupted when the server stopped; nothing of it was kept."
@@ -294,8 +314,11 @@ def _not_applied(plan: Plan, error: BaseException | None, alone: bool) -> None:
 
 
 def recover(store: Store) -> list[Plan]:
-    """At start, brings to an end what a killed owner left applying; archives of what did not come about are removed."""
-    left = list(Plan.objects.filter(state=State.APPLYING))
+    """Brings to an end what was left applying: by a killed owner, or where Django's database failed midway.
+
+    Archives of what did not come about are removed.
+    """
+    left = [plan for plan in Plan.objects.filter(state=State.APPLYING) if plan.pk not in _under_way]
     for plan in left:
         done = _settle(store, plan, actor=plan.applied_by or SYSTEM)
         if not done:

@@ -17,6 +17,7 @@ from projects.models import Plan
 from projects.preferences import ASYNC, prefers
 from projects.row_views import actor_of, check_scope, flag
 from projects.serializers import ApplyRequest, ApplyTogether, Decision, JobSerializer, PlanAnswer, PlanRequest, PlanSerializer, UndoRequest
+from projects.slots import heavily
 from projects.store.connection import get_store
 from projects.table_views import PAGE, json_object, page_of, plan_answer
 from schema_registry import rights
@@ -63,6 +64,7 @@ class Plans(APIView):
         operation_id="make_plan",
         tags=["plans"],
     )
+    @heavily
     def post(self, request: Request) -> Response:
         """Make a fresh plan for a table, with evidence; an older one that waits becomes stale.
 
@@ -147,6 +149,7 @@ class ApplyPlan(APIView):
         operation_id="apply_plan",
         tags=["plans"],
     )
+    @heavily
     def post(self, request: Request, plan: int) -> HttpResponse:
         """Apply a plan that is approved, or of which nothing waits: all of it or nothing."""
         confirm = _confirm(request, json_object(request, {"confirm"}))
@@ -164,6 +167,7 @@ class ApplyPlans(APIView):
     rights = {"POST": rights.MANAGE_TABLES}
 
     @extend_schema(request=ApplyTogether, responses=PlanSerializer(many=True), operation_id="apply_plans", tags=["plans"])
+    @heavily
     def post(self, request: Request) -> Response:
         """Apply plans of several tables in one transaction: all of them or none."""
         body = json_object(request, {"plans", "confirm"})
@@ -193,6 +197,7 @@ class UndoPlan(APIView):
         operation_id="undo_plan",
         tags=["plans"],
     )
+    @heavily
     def post(self, request: Request, plan: int) -> Response:
         """Undo an applied plan, the newest first, values included; 202 where the undo is a plan that waits for a person."""
         body, dry_run = json_object(request, {"confirm", "inputs"}), flag(request._request, "dry_run")

@@ -1,6 +1,6 @@
 """The query door: somebody's own SELECT, answered whole in the format that they want, or its first rows for the eye."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from tempfile import SpooledTemporaryFile
@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
-from projects import formats
-from projects.errors import BadRequest
+from projects import formats, slots
+from projects.errors import BadRequest, TooManyStreams
 from projects.exports import attachment
 from projects.formats import Format
 from projects.store import query
@@ -51,7 +51,7 @@ def first_rows(request: HttpRequest, statement: str, parameters: Sequence[Any]) 
     """The first rows of one SELECT for who is signed in. Raises as `query.first`."""
     store, limits = get_store(), replace(_limits(), rows=SHOWN_ROWS, bytes=SHOWN_BYTES)
     store.stats.queries += 1
-    with store.read() as cursor:
+    with slots.heavy(), store.read() as cursor:
         return query.first(cursor, statement, parameters, tables=_tables(), limits=limits, is_gone=leaving(request))
 
 
@@ -72,10 +72,19 @@ def _limits() -> Limits:
 def _whole(request: HttpRequest, statement: str, parameters: Sequence[Any], form: Format, tables: Collection[str]) -> HttpResponseBase:
     file, size = _written(request, statement, parameters, form, tables)
     if size > IN_MEMORY:
-        return StreamingHttpResponse(Pieces(file), content_type=form.kind, headers={"Content-Length": str(size)})
+        return StreamingHttpResponse(_sending(file), content_type=form.kind, headers={"Content-Length": str(size)})
     with file:
         whole = HttpResponse(file.read(), content_type=form.kind)
     return whole if form.is_packed else packed(request, whole)
+
+
+def _sending(file: IO[bytes]) -> Iterator[bytes]:
+    """The file in pieces, for a client that may take them slowly. Raises TooManyStreams."""
+    try:
+        return slots.Streaming(Pieces(file))
+    except TooManyStreams:
+        file.close()
+        raise
 
 
 def _written(
@@ -84,7 +93,7 @@ def _written(
     """The answer as a file, and its size in bytes."""
     store, limits, is_gone = get_store(), _limits(), leaving(request)
     store.stats.queries += 1
-    with ExitStack() as unless_whole, store.read() as cursor:
+    with slots.heavy(), ExitStack() as unless_whole, store.read() as cursor:
         file = unless_whole.enter_context(SpooledTemporaryFile(IN_MEMORY, dir=str(store.spool)))
         size = query.write(file, cursor, statement, parameters, tables=tables, limits=limits, form=form.name, is_gone=is_gone)
         unless_whole.pop_all()

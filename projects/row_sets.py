@@ -33,7 +33,8 @@ class Done:
 def change(store: Store, table: str, pairs: Pairs, body: Any, *, actor: str, version: int | None = None) -> Done:
     """Gives every row that the address chooses the values of the body; a row that has them already is left as it is.
 
-    Raises BadRequest, RowRefused, TooManyAffected, DuplicateKey, TableNotFound, TableReadOnly, TableAltered, and as `versions.names`.
+    Raises BadRequest, RowRefused, TooManyAffected, DuplicateKey, TableNotFound, TableReadOnly, TableAltered, DiskFull,
+    and as `versions.names`.
     """
 
     def done(live: LiveTable) -> Done:
@@ -43,6 +44,7 @@ def change(store: Store, table: str, pairs: Pairs, body: Any, *, actor: str, ver
             return Done(0, names.used)
         if dry_run:
             return Done(row_sets.count(store, chosen, cells), names.used)
+        store.room.check()
         times = {name: cell for name, cell in stamped(live.schema, cells).items() if name not in cells}
         return _recorded("rows.change", chosen, Done(row_sets.change(store, chosen, cells, times), names.used))
 
@@ -56,6 +58,7 @@ def delete(store: Store, table: str, pairs: Pairs, *, actor: str, version: int |
         names, chosen, dry_run = _chosen(store, live, table, pairs, actor=actor, version=version)
         if dry_run:
             return Done(row_sets.count(store, chosen), names.used)
+        store.room.check(frees=True)
         return _recorded("rows.delete", chosen, Done(row_sets.delete(store, chosen), names.used))
 
     return steadily(store, table, done)

@@ -17,6 +17,7 @@ from projects.errors import BadRequest
 from projects.idempotency import Promise
 from projects.list_answers import aggregated, listed, pairs_of
 from projects.load_answers import read_options, sent_array, uploaded
+from projects.slots import heavy
 from projects.store import rows as stored
 from projects.store.books import Kept, LiveTable
 from projects.store.bulk import Options
@@ -107,11 +108,14 @@ class Rows(_Door):
 
     def patch(self, request: Request, table: str) -> HttpResponse:
         pairs, actor, version = pairs_of(_plain(request)), actor_of(request), _version(request)
-        done = row_sets.change(get_store(), table, pairs, _body(request), actor=actor, version=version)
+        body = _body(request)
+        with heavy():
+            done = row_sets.change(get_store(), table, pairs, body, actor=actor, version=version)
         return exchange.telling(exchange.json_answer(exchange.dumped({"updated": done.rows})), done.used)
 
     def delete(self, request: Request, table: str) -> HttpResponse:
-        done = row_sets.delete(get_store(), table, pairs_of(_plain(request)), actor=actor_of(request), version=_version(request))
+        with heavy():
+            done = row_sets.delete(get_store(), table, pairs_of(_plain(request)), actor=actor_of(request), version=_version(request))
         return exchange.telling(exchange.json_answer(exchange.dumped({"deleted": done.rows})), done.used)
 
 

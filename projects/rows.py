@@ -65,7 +65,7 @@ def create(
 ) -> Written:
     """A new row, in a version's shape where one is given; what `keep` makes of it is kept in its transaction.
 
-    Raises RowRefused, DuplicateKey, TableNotFound, TableReadOnly, TableAltered, and as `versions.names`.
+    Raises RowRefused, DuplicateKey, TableNotFound, TableReadOnly, TableAltered, DiskFull, StoreBusy, and as `versions.names`.
     """
 
     def made(live: LiveTable, names: Names) -> rows.Create:
@@ -126,7 +126,7 @@ def delete(
         check = _check_of(names, key_text, wanted)
         return rows.Delete(live.schema, actor, live.version, key, check=check, enforced=enforced(store))
 
-    return _write(store, table, made, version, shows=wanted is not None)
+    return _write(store, table, made, version, shows=wanted is not None, frees=True)
 
 
 def _check_of(names: Names, key_text: str, wanted: Preconditions | None) -> rows.Check | None:
@@ -136,8 +136,11 @@ def _check_of(names: Names, key_text: str, wanted: Preconditions | None) -> rows
     return lambda row: wanted.refusal(names.live.name, key_text, names.shown_row(row) if row else None)
 
 
-def _write(store: Store, table: str, made: Callable[[LiveTable, Names], Any], version: int | None, *, shows: bool = True) -> Written:
+def _write(
+    store: Store, table: str, made: Callable[[LiveTable, Names], Any], version: int | None, *, shows: bool = True, frees: bool = False
+) -> Written:
     """Checks the row against the live schema and writes it; again where the schema moved in between."""
+    store.room.check(frees=frees)
 
     def written(live: LiveTable) -> Written:
         check_writable(live.name)

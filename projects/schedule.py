@@ -1,5 +1,6 @@
 """The sync that the owner leaves by itself: every SYNC_EVERY seconds after the last one that it left had ended."""
 
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -15,22 +16,26 @@ class SyncSchedule:
     """Cheap to ask at every heartbeat: between two syncs the database is left alone. What it goes by survives a restart."""
 
     def __init__(self) -> None:
-        self._asleep_until: datetime | None = None
+        self._asleep_until = 0.0  # by a clock that nobody sets
 
     def keep(self) -> Job | None:
         """Leaves a sync where one is due, and no other sync of every table waits or runs; gives it."""
-        now = timezone.now()
-        if not settings.SYNC_EVERY or (self._asleep_until and now < self._asleep_until):
+        if not settings.SYNC_EVERY or time.monotonic() < self._asleep_until:
             return None
-        self._asleep_until = due_at(settings.SYNC_EVERY)
-        if (self._asleep_until and now < self._asleep_until) or _is_under_way():
+        due = due_at(settings.SYNC_EVERY)
+        left = (due - timezone.now()).total_seconds() if due else 0.0
+        self._asleep_until = time.monotonic() + left
+        if left > 0 or _is_under_way():
             return None
         return jobs.leave_once("sync", WHOLE | {jobs.SCHEDULED: True})
 
 
 def due_at(every: int) -> datetime | None:
-    """When the next sync is due, `every` seconds after the last of the schedule; None where there was none."""
-    ended = Job.objects.filter(kind="sync", inputs__scheduled=True, finished_at__isnull=False)
+    """When the next sync is due, `every` seconds after the last of the schedule; None where there was none.
+
+    One that ended in the future did so by a clock that was set back since, and says nothing.
+    """
+    ended = Job.objects.filter(kind="sync", inputs__scheduled=True, finished_at__lte=timezone.now())
     last = ended.order_by("-finished_at").values_list("finished_at", flat=True).first()
     return last + timedelta(seconds=every) if last else None
 

@@ -21,6 +21,7 @@ from projects.job_rights import visible
 from projects.models import Plan
 from projects.preferences import ASYNC, prefers
 from projects.row_views import Reach, actor_of, flag
+from projects.slots import heavily
 from projects.store.books import LiveTable
 from projects.store.connection import get_store
 from projects.store.retries import steadily
@@ -57,6 +58,7 @@ class Initialize(APIView):
         operation_id="initialize",
         tags=["tables"],
     )
+    @heavily
     def post(self, request: Request) -> HttpResponse:
         """Spawn every table that the ontology has, with an outcome for each; tables that are there are brought up to date."""
         check_unscoped(request)
@@ -79,6 +81,7 @@ class Tables(APIView):
         return Response(described.summaries(get_store(), visible[start:end]))
 
     @extend_schema(request=serializers.TableRequest, responses=serializers.Report, operation_id="create_tables", tags=["tables"])
+    @heavily
     def post(self, request: Request) -> Response:
         """Create the table of one schema (`{"schema": "projects"}`), or of all (`{}`); one that was dropped comes back empty."""
         body = json_object(request, {"schema"})
@@ -114,6 +117,7 @@ class Table(APIView):
         operation_id="bring_table",
         tags=["tables"],
     )
+    @heavily
     def put(self, request: Request, table: str) -> Response:
         """Bring the table to the ontology's present schema, or to the `schema` that is sent."""
         body, dry_run = json_object(request, {"schema"}), flag(request._request, "dry_run")
@@ -137,6 +141,7 @@ class Table(APIView):
         operation_id="drop_table",
         tags=["tables"],
     )
+    @heavily
     def delete(self, request: Request, table: str) -> Response:
         """Archive the table as Parquet, then drop it, by a plan that can be undone; under four eyes the plan waits."""
         return plan_answer(undoing.drop(get_store(), table, confirm=request.query_params.get("confirm"), actor=actor_of(request)))
@@ -205,6 +210,7 @@ class VerifyAudit(APIView):
     rights = {"GET": rights.READ_AUDIT}
 
     @extend_schema(responses=serializers.VerdictSerializer, operation_id="verify_audit", tags=["audit"])
+    @heavily
     def get(self, request: Request) -> Response:
         """Whether each entry of the audit log stands as it was written, and the last one that the DuckDB file knows is there."""
         return Response(serializers.VerdictSerializer(audit.verify()).data)

@@ -81,5 +81,25 @@ class AppendOnly(RegistryError):
     """The audit log is only ever added to."""
 
 
+class DatabaseBusy(RegistryError):
+    """Django's database is locked by another process; try again in a moment."""
+
+
+class DatabaseFull(RegistryError):
+    """The disk of Django's database is full, so this could not be recorded."""
+
+
+class DatabaseUnusable(RegistryError):
+    """Django's database cannot be used: {reason}."""
+
+    reason: str
+
+
+class DatabaseOutOfStep(RegistryError):
+    """Django's database is not of this version of DuckDB Spawn: {reason}."""
+
+    reason: str
+
+
 class BadQuery(RegistryError):
     """{detail}"""

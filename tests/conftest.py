@@ -51,6 +51,7 @@ def own_store(settings, tmp_path: Path) -> Iterator[Path]:
     reset_store()
     left, slots._taken = slots._taken, 0
     assert not left, "an answer that streams was not closed, and keeps its slot"
+    assert not slots._heavy.running, "a heavy request has not given its turn back"
     forget_decided()
     forget_standing()
     authentication.forget_all()

@@ -5,6 +5,7 @@ after KEPT seconds.
 """
 
 import hashlib
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
 from duckspawn_site.auth.models import Token
+
+log = logging.getLogger(__name__)
 
 KEPT = 5.0  # seconds
 USE_NOTED = timedelta(minutes=1)
@@ -76,8 +80,11 @@ class TokenAuthentication(KnoxAuthentication):
 
 
 def _note_use(token: Token) -> None:
-    """Writes when the token was last used, at most once a minute."""
+    """Writes when the token was last used, at most once a minute. A database that is locked or full keeps nobody from reading."""
     now = timezone.now()
     if token.last_used_at is None or now - token.last_used_at > USE_NOTED:
         token.last_used_at = now
-        Token.objects.filter(pk=token.pk).update(last_used_at=now)
+        try:
+            Token.objects.filter(pk=token.pk).update(last_used_at=now)
+        except OperationalError as error:
+            log.warning("the use of a token was not noted: %s", error)

@@ -15,6 +15,7 @@ from projects.console.row_pages import RowsPage
 from projects.errors import BadRequest
 from projects.filters import Listing
 from projects.formats import FORMATS
+from projects.list_answers import turn
 from projects.store import grid
 from projects.store.books import LiveTable
 from projects.store.connection import Store, get_store
@@ -55,7 +56,8 @@ def seen_rows(store: Store, live: LiveTable, state: State) -> dict[str, Any]:
     listing, found, problem = Listing(), grid_pages.NOTHING, ""
     try:
         listing = grid_pages.read(names, state.pairs)
-        found = grid_pages.page(store, names, listing)
+        with turn(store, names, listing):
+            found = grid_pages.page(store, names, listing)
     except BadRequest as refused:
         problem = str(refused)
     counted = None if found.is_whole else grid.count(store, live.schema, listing, COUNTED)

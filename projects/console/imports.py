@@ -82,6 +82,7 @@ class Import(Page):
         path = spool.folder(get_store()) / f"job-{uuid.uuid4().hex}.upload"
         upload = SpoolUpload(request, path)
         try:
+            get_store().room.check()
             with slot():
                 request.upload_handlers = [upload]  # type: ignore[list-item]  # Django's stubs want their own list.
                 answer: HttpResponse = csrf_protect(self._brought)(request, table, upload)
@@ -104,7 +105,7 @@ class Import(Page):
         loads.check(get_store(), table, None)
         options = options_of(sent)
         form = one_of(sent, "format", tuple(FORMATS)) if sent.get("format") else imports.format_of(file.name)
-        path = imports.place(upload.path, file.name, form)
+        path = imports.place(get_store(), upload.path, file.name, form)
         return self._checked(path, get_store().table(table).name, file.name, options)
 
     def _checked(self, path: Path, table: str, name: str, options: Options) -> HttpResponse:

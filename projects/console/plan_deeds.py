@@ -14,6 +14,7 @@ from projects.console import plan_inputs, plan_story
 from projects.errors import BadRequest, EvidenceMoved
 from projects.evolution import handmade
 from projects.models import Plan
+from projects.slots import heavily
 from projects.store.connection import get_store
 from schema_registry.errors import SpawnError
 
@@ -26,6 +27,7 @@ def actor_of(request: HttpRequest) -> str:
     return request.user.get_username()
 
 
+@heavily
 def carry_out(request: HttpRequest, plan: Plan) -> HttpResponse:
     """What the form's button says, done. Raises BadRequest for a deed that there is not, and what the deed raises."""
     deed = DEEDS.get(request.POST.get("deed", ""))
@@ -103,6 +105,7 @@ def show_made(request: HttpRequest, made: Plan) -> HttpResponseRedirect:
     return redirect("console:plan", made.pk)
 
 
+@heavily
 def apply_together(request: HttpRequest, found: Sequence[Plan], confirm: Sequence[str]) -> list[Plan]:
     """Approves those that wait, then applies all or none. Raises what stands against any of them before one is approved."""
     actor, names = actor_of(request), {name.casefold() for name in confirm}

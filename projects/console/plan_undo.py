@@ -12,6 +12,7 @@ from projects import jobs, plans, undoing
 from projects.console import plan_deeds, plan_inputs, plan_story
 from projects.errors import InputsRefused
 from projects.models import Plan
+from projects.slots import heavily
 from projects.store.connection import get_store
 from schema_registry import rights
 from schema_registry.errors import SpawnError
@@ -65,6 +66,7 @@ class UndoPage(Page):
             "waits_for": undoing.waits_for(made, made.table),
         }
 
+    @heavily
     def _drawn(self, plan: int, given: plan_inputs.Inputs | None) -> Plan:
         return undoing.undo(get_store(), plan, actor=plan_deeds.actor_of(self.request), inputs=given or None, dry_run=True)
 
@@ -75,6 +77,7 @@ class UndoPage(Page):
         typed: Mapping[str, str] = {name: self.request.POST.get(name, "") for name in ("reason", "confirm")}
         return self.render_to_response(self.get_context_data(made=made, given=given, typed=typed, **kwargs))
 
+    @heavily
     def _undone(self, plan: int, given: plan_inputs.Inputs) -> HttpResponse:
         asked = self._asked(given)
         made = undoing.undo(get_store(), plan, actor=plan_deeds.actor_of(self.request), **asked)

@@ -17,7 +17,11 @@ import duckdb
 from projects.errors import ArchiveDamaged
 from projects.store import spool, sql
 from projects.store.connection import Store, Transaction
+from projects.store.errors import writing
+from projects.store.opening import make_own_folder
 from schema_registry.schema import ColumnSchema, TableSchema
+
+NOT_WHOLE = ".part"  # ends the name of an archive that is still being moved there
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,9 @@ def remove(store: Store, files: Iterable[str]) -> None:
     """Takes archives away, with their descriptions."""
     for file in files:
         path = store.archive / Path(file).name
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
+        for one in (path, path.with_suffix(".json")):
+            one.unlink(missing_ok=True)
+            one.with_name(f"{one.name}{NOT_WHOLE}").unlink(missing_ok=True)
 
 
 def size(store: Store, file: str) -> int | None:
@@ -87,23 +92,28 @@ def size(store: Store, file: str) -> int | None:
 
 def leftovers(store: Store, label: str) -> list[str]:
     """The archives whose names begin with a label."""
-    return sorted(path.name for path in store.archive.glob("*.parquet") if path.name.startswith(f"{label}-"))
+    found = {path.name.removesuffix(NOT_WHOLE) for path in store.archive.glob("*.parquet*") if path.name.startswith(f"{label}-")}
+    return sorted(found)
 
 
 def _write(store: Store, transaction: Transaction, query: str, label: str, described: Mapping[str, Any]) -> Archive:
-    made = spool.new_path(store, ".parquet")
+    make_own_folder(store.archive, "ARCHIVE_DIR")
+    made, described_at = spool.new_path(store, ".parquet"), spool.new_path(store, ".json")
+    final = store.archive / f"{label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.parquet"
     try:
         rows = transaction.execute(f"COPY ({query}) TO {sql.literal(str(made))} (FORMAT parquet)").fetchall()[0][0]
-        now = datetime.now(UTC)
-        final = store.archive / f"{label}-{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.parquet"
         archive = Archive(final.name, rows, _digest(made))
-        whole = {**described, "rows": rows, "sha256": archive.sha256, "archived_at": now.isoformat()}
-        _settle(made, final)
+        whole = {**described, "rows": rows, "sha256": archive.sha256, "archived_at": datetime.now(UTC).isoformat()}
+        with writing("ARCHIVE_DIR"):
+            described_at.write_text(json.dumps(whole, ensure_ascii=False, indent=1))
+            _settle(made, final)
+            _settle(described_at, final.with_suffix(".json"))
+    except BaseException:
+        remove(store, [final.name])
+        raise
     finally:
         made.unlink(missing_ok=True)
-    described_at = spool.new_path(store, ".json")
-    described_at.write_text(json.dumps(whole, ensure_ascii=False, indent=1))
-    _settle(described_at, final.with_suffix(".json"))
+        described_at.unlink(missing_ok=True)
     return archive
 
 
@@ -128,7 +138,8 @@ def _bring(archive: Path, path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError:
-        shutil.copyfile(archive, path)
+        with writing("SPOOL_DIR"):
+            shutil.copyfile(archive, path)
 
 
 def _digest(path: Path) -> str:
@@ -137,11 +148,13 @@ def _digest(path: Path) -> str:
 
 
 def _settle(made: Path, final: Path) -> None:
-    """Moves a file into the archive so that it survives a power loss: the file is synced, then its folder."""
-    made.chmod(0o600)
-    for path, flags in ((made, os.O_RDONLY), (final.parent, os.O_RDONLY | os.O_DIRECTORY)):
+    """Moves a file into the archive so that it survives a power loss: the file is synced, then its folder. It may be another disk's."""
+    near = final.with_name(f"{final.name}{NOT_WHOLE}")
+    shutil.move(made, near)
+    near.chmod(0o600)
+    for path, flags in ((near, os.O_RDONLY), (final.parent, os.O_RDONLY | os.O_DIRECTORY)):
         if path == final.parent:
-            made.replace(final)
+            near.replace(final)
         handle = os.open(path, flags)
         try:
             os.fsync(handle)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import duckdb
 
@@ -125,6 +125,18 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
         put(connection, "format", str(number))
         connection.commit()
+    if get(connection, _IDENTITY) is None:
+        put(connection, _IDENTITY, str(uuid4()))
+
+
+_IDENTITY = "store"
+
+
+def identity(connection: duckdb.DuckDBPyConnection) -> tuple[str, int]:
+    """What tells this file from any other, and the last number of its change feed; nothing and 0 in a file without books."""
+    if not _format(connection):
+        return "", 0
+    return get(connection, _IDENTITY) or "", last_seq(connection)
 
 
 def _format(connection: duckdb.DuckDBPyConnection) -> int:

@@ -4,6 +4,7 @@ Readers take a cursor each (`read`). Everything that writes goes through `transa
 numbers at the commit. Single rows and DDL run on the writer thread (writer.py), loads on the thread that asked.
 """
 
+import logging
 import os
 import threading
 import time
@@ -18,19 +19,22 @@ from uuid import uuid4
 import duckdb
 from django.conf import settings
 
-from projects.errors import StoreClosed, StoreDamaged, TableNotFound
+from projects.errors import StoreClosed, TableNotFound
 from projects.store import books
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import RowsMoved, translated
 from projects.store.locks import TableLocks
+from projects.store.opening import Guard, Limits, check_untouched, connect, lock_down, make_folders
 from projects.store.prepared import Prepared
-from projects.store.rescue import replay_apart, why_unreadable
+from projects.store.room import Room
 from projects.store.rounds import Rounds
-from projects.store.sql import literal
 from projects.store.stats import Stats
 from projects.store.writer import Writer
 
+log = logging.getLogger(__name__)
+
 ADDING = ("create", "load")  # what an entry does that takes no row away; a load that changes rows has a relation of entries
+DUCKDBS_OWN = Limits()
 Cursor = duckdb.DuckDBPyConnection  # for those above the store, who hand one on without knowing DuckDB
 
 
@@ -70,11 +74,13 @@ class Transaction:
 class Store:
     """The DuckDB file at `path`. Work files go to `spool`, what destructive steps took away to `archive`."""
 
-    def __init__(self, path: Path, spool: Path, archive: Path, *, memory_limit: str = "", threads: int = 0) -> None:
+    def __init__(self, path: Path, spool: Path, archive: Path, *, limits: Limits = DUCKDBS_OWN, room: Room | None = None) -> None:
         self.path, self.spool, self.archive = path, spool, archive
         self.stats = Stats()
-        self._config = {"memory_limit": memory_limit} if memory_limit else {}
-        self._threads = threads
+        self.room = room or Room({}, 0)
+        self.guard: Guard | None = None
+        self.identity = ""
+        self._limits = limits
         self._opening = threading.RLock()
         self._committing = threading.Lock()
         self._news = threading.Condition()
@@ -99,14 +105,14 @@ class Store:
             Path(settings.DUCKDB_PATH),
             Path(settings.SPOOL_DIR),
             Path(settings.ARCHIVE_DIR),
-            memory_limit=settings.DUCKDB_MEMORY_LIMIT,
-            threads=settings.DUCKDB_THREADS,
+            limits=Limits(settings.DUCKDB_MEMORY_LIMIT, settings.DUCKDB_TEMP_LIMIT, settings.DUCKDB_THREADS),
+            room=Room.from_settings(),
         )
 
     # Opening and closing.
 
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The open file. Raises StoreHeld where another process has it, StoreDamaged, StoreTooNew, StoreClosed."""
+        """The open file. Raises StoreHeld where another process has it, StoreDamaged, StoreTooNew, FolderUnusable, StoreClosed."""
         if self._connection is not None:
             return self._connection
         with self._opening:
@@ -117,56 +123,27 @@ class Store:
             return self._connection
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        for folder in (self.path.parent, self.spool, self.archive):
-            folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.spool, self.archive):
-            folder.chmod(0o700)
+        if self.guard:
+            self.guard.check_there(self.path)
+        make_folders(self.path, self.spool, self.archive)
         with translated():
-            connection = self._connect()
+            connection = connect(self.path, self._limits)
             try:
+                if self.guard:
+                    check_untouched(connection, self.guard)
                 self._measured = connection.cursor()
                 self._measured.execute("SET enable_progress_bar = true")
                 self._measured.execute("SET enable_progress_bar_print = false")
-                self._lock_down(connection)
+                lock_down(connection, self.spool)
                 books.prepare(connection)
                 self._catalogue = books.tables(connection)
-                self._seq = books.last_seq(connection)
+                self.identity, self._seq = books.identity(connection)
             except BaseException:
                 connection.close()
                 raise
         self.generation += 1
         self._opened, self._changed = uuid4().hex, {}
         return connection
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        config: dict[str, Any] = {
-            "storage_compatibility_version": "v1.5.0",  # 1.5 can still read the file: a way back
-            "checkpoint_threshold": "256MiB",  # checkpoints.py comes long before it
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-            "python_enable_replacements": False,
-            **self._config,
-            **({"threads": self._threads} if self._threads else {}),
-        }
-        try:
-            return duckdb.connect(str(self.path), config=config)
-        except (duckdb.SerializationException, duckdb.IOException) as error:
-            if "Could not set lock" in str(error):
-                raise
-            raise StoreDamaged(reason=why_unreadable(self.path)) from error
-        except duckdb.Error as error:
-            if not isinstance(error, duckdb.InternalException) and "replaying WAL" not in str(error):
-                raise
-            replay_apart(self.path)
-            return duckdb.connect(str(self.path), config=config)
-
-    def _lock_down(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """No file outside the spool, no extension, no setting: in this order, for once locked nothing can be SET."""
-        connection.execute(f"SET allowed_directories = [{literal(str(self.spool) + '/')}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        connection.execute("SET lock_configuration = true")
 
     def close(self) -> None:
         """Writes what was accepted and closes the file, with its log folded in. Later use raises StoreClosed."""
@@ -176,12 +153,20 @@ class Store:
             self._closed = True
             self._forget_connection()
 
-    def _forget_connection(self) -> None:
-        """After a fatal error DuckDB refuses everything until the file is opened anew; the next use does that."""
+    def _forget_connection(self, failed: duckdb.DuckDBPyConnection | None = None) -> None:
+        """After a fatal error DuckDB refuses everything until the file is opened anew; the next use does that.
+
+        Of the many who meet the error one forgets the connection that `failed`; the others find another one.
+        """
         with self._opening:
-            if self._connection is not None:
+            if self._connection is not None and failed in (None, self._connection):
                 self._connection.close()
                 self._connection = self._measured = None
+
+    def _open_anew(self, failed: duckdb.DuckDBPyConnection, error: duckdb.FatalException) -> None:
+        log.error("DuckDB failed; the file is opened anew: %s", error)
+        self._forget_connection(failed)
+        self.writer.let_go()
 
     # Long work.
 
@@ -208,12 +193,12 @@ class Store:
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A fresh cursor for one reader; fetch to the end. DuckDB's errors leave it as ours."""
         with translated():
-            cursor = self.connection().cursor()
+            connection = self.connection()
+            cursor = connection.cursor()
             try:
                 yield cursor
-            except duckdb.FatalException:
-                self._forget_connection()
-                self.writer.let_go()
+            except duckdb.FatalException as error:
+                self._open_anew(connection, error)
                 raise
             finally:
                 cursor.close()
@@ -298,16 +283,15 @@ class Store:
         The feed's numbers are given and the commit is made under one lock, so that they become visible in order.
         """
         with translated():
-            kept = prepared.cursor if prepared else cursor
-            own = kept or self.connection().cursor()
+            connection, kept = self.connection(), prepared.cursor if prepared else cursor
+            own = kept or connection.cursor()
             transaction = Transaction(own, prepared=prepared)
             try:
                 own.begin()
                 yield transaction
                 self.commit(transaction)
-            except duckdb.FatalException:
-                self._forget_connection()
-                self.writer.let_go()
+            except duckdb.FatalException as error:
+                self._open_anew(connection, error)
                 raise
             except BaseException:
                 if not transaction.committed:

@@ -1,5 +1,6 @@
 """DuckDB's errors become ours here, once; nothing above the store sees one of DuckDB's."""
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +8,12 @@ from contextlib import contextmanager
 import duckdb
 
 from projects import errors
+from projects.store.rescue import why_unreadable
 
 _DUPLICATE = re.compile(r"Duplicate key \"(?P<pairs>.*?)\" violates|duplicate key \"(?P<other>.*?)\"", re.DOTALL)
 _HOLDER = re.compile(r"\(PID (\d+)\)")
-_FULL = ("No space left", "disk full", "Disk quota", "not enough space")
+_FULL = ("No space left", "disk full", "Disk quota", "not enough space", "File too large")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 # How a statement of ours fails on a table that is not as its schema says: a name or a type is another, a rule is not known here.
@@ -34,13 +37,17 @@ class RowsMoved(Exception):
 def translate(error: duckdb.Error) -> Exception:
     """Our error for one of DuckDB's, or the error itself where it is a fault of ours."""
     text = str(error)
+    if isinstance(error, duckdb.FatalException):
+        return errors.StoreReopening()
     if "PRIMARY KEY or UNIQUE constraint" in text or "violates primary key" in text or "violates unique" in text:
         match = _DUPLICATE.search(text)
         return DuplicateSeen((match["pairs"] or match["other"] or "") if match else "")
+    if "Corrupt database file" in text:
+        return errors.StoreDamaged(reason=why_unreadable(text))
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return errors.OutOfTempSpace() if "max_temp_directory_size" in text else errors.OutOfMemory()
     if any(sign in text for sign in _FULL):
         return errors.DiskFull()
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return errors.OutOfMemory()
     if "Could not set lock" in text:
         holder = _HOLDER.search(text)
         return errors.StoreHeld(pid=int(holder[1]) if holder else None)
@@ -68,3 +75,14 @@ def translated() -> Iterator[None]:
         if ours is error:
             raise
         raise ours from error
+
+
+@contextmanager
+def writing(folder: str) -> Iterator[None]:
+    """Runs what writes files of ours into the folder of that setting. Raises DiskFull where there is no room, else FolderUnusable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise errors.DiskFull() from error
+        raise errors.FolderUnusable(folder=folder, reason=(error.strerror or "it cannot be written").lower()) from error

@@ -8,12 +8,11 @@ from typing import Any
 
 import duckdb
 
-from projects.errors import DiskFull
 from projects.filters import Listing
 from projects.store import lines, lists
 from projects.store.batches import ROWS, Chunk, Result
 from projects.store.connection import Store
-from projects.store.errors import fitting, translated
+from projects.store.errors import fitting, translated, writing
 from projects.store.outputs import Output, of_table
 from projects.store.watch import Watch, stays
 from schema_registry.schema import TableSchema
@@ -96,14 +95,12 @@ def write(store: Store, table: str, sheet: Sheet, form: str, path: Path) -> tupl
     """
     found = size = 0
     try:
-        with path.open("wb") as file, translated(), fitting(table), lists.understood():
+        with writing("SPOOL_DIR"), path.open("wb") as file, translated(), fitting(table), lists.understood():
             path.chmod(0o600)
             for chunk in chunks(store.measured_cursor(), sheet, form):
+                store.room.check()
                 file.write(chunk.data)
                 found, size = found + chunk.rows, size + len(chunk.data)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise DiskFull() from error
     except BaseException:
         path.unlink(missing_ok=True)
         raise

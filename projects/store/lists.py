@@ -94,6 +94,15 @@ def _chosen(schema: TableSchema, listing: Listing) -> str:
 _sizes: dict[tuple[int, int, str], tuple[float, bool]] = {}  # by store, its generation and the table: until when, and whether it is large
 
 
+def has_many_rows(store: Store, schema: TableSchema) -> bool:
+    """As `is_large`, for who has no cursor yet; no one takes a cursor for what is remembered. Raises SchemaMoved."""
+    until, found = _sizes.get((id(store), store.generation, schema.name), (0.0, False))
+    if time.monotonic() <= until:
+        return found
+    with reader(store, schema) as cursor:
+        return is_large(store, cursor, schema)
+
+
 def is_large(store: Store, cursor: duckdb.DuckDBPyConnection, schema: TableSchema) -> bool:
     """Whether the table has so many rows that it pays to find those of a page by their numbers."""
     key, now = (id(store), store.generation, schema.name), time.monotonic()

@@ -14,8 +14,9 @@ from typing import IO, Any
 
 import duckdb
 
-from projects.errors import DiskFull, OutOfMemory, QueryRefused, QueryTooLarge
+from projects.errors import DiskFull, QueryRefused, QueryTooLarge
 from projects.store import export
+from projects.store.errors import translate
 from projects.store.lines import text
 from projects.store.outputs import Style, of_query
 from projects.store.query_guard import LONGEST_SQL, check, read_tree, refused
@@ -175,7 +176,7 @@ def _translated(sql: str) -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise OutOfMemory() from error
+        raise translate(error) from error
     except duckdb.InternalException as error:
         _log.exception("DuckDB failed on a reader's query")
         raise QueryRefused(detail="DuckDB failed on this query; write it another way.") from error

@@ -1,6 +1,6 @@
 """A file that DuckDB will not open: folding in a log that it cannot replay, and saying why else."""
 
-import os
+import re
 from pathlib import Path
 
 import duckdb
@@ -19,8 +19,24 @@ def replay_apart(path: Path) -> None:
         rescuer.execute("DETACH rescued")
 
 
-def why_unreadable(path: Path) -> str:
-    """The reason, as far as it can be told from outside."""
-    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
-        return "the file or its folder may not be written by this user"
-    return "it is no DuckDB file, it is damaged, or a newer DuckDB wrote it; restore a backup or use that version"
+def why_unreadable(said: str) -> str:
+    """The reason, as far as it can be told from what DuckDB `said`."""
+    for sign, reason in _REASONS.items():
+        if sign in said:
+            return reason
+    return f"DuckDB says: {_PATH.sub('the file', said.splitlines()[0])}"
+
+
+_PATH = re.compile(r'(file )?"/[^"]*"')  # nobody's business who asks from outside
+_DAMAGED = "is damaged; put it back from a backup, for DuckDB cannot read what was written"
+_REASONS = {
+    "WAL": f"its write-ahead log (the file that ends in .wal) {_DAMAGED}",
+    "Permission denied": "this user may not write the file or its write-ahead log",
+    "Is a directory": "it is a folder",
+    "newer version": "a newer DuckDB wrote it; use the DuckDB Spawn that did, or newer",
+    "version number": "a newer DuckDB wrote it; use the DuckDB Spawn that did, or newer",
+    "not a valid DuckDB": "it is no DuckDB file; see that DUCKDB_PATH names the right one",
+    "sqlite": "it is an SQLite file; see that DUCKDB_PATH names the right one",
+    "Corrupt": f"it {_DAMAGED}",
+    "Could not read enough": f"it was cut short, which means that it {_DAMAGED}",
+}

@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-from projects.errors import DiskFull
 from projects.store.connection import Store
+from projects.store.errors import writing
 
 PIECE = 1 << 20  # bytes
 JOB_FILES_KEPT = 7 * 86_400  # seconds
 
 
 def folder(store: Store) -> Path:
-    """The spool's folder, which is there."""
-    store.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """The spool's folder, which is there. Raises FolderUnusable."""
+    with writing("SPOOL_DIR"):
+        store.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     return store.spool
 
 
@@ -30,18 +31,21 @@ def spooled(store: Store, pieces: Iterable[bytes], suffix: str) -> Iterator[Path
     """The pieces as a file of the spool, which is gone at the end. Raises DiskFull."""
     path = new_path(store, suffix)
     try:
-        write(path, pieces)
+        write(store, path, pieces)
         yield path
     finally:
         path.unlink(missing_ok=True)
 
 
-def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Writes the pieces to the file, which is there whole or not at all. Raises DiskFull, and what the pieces raise."""
+def write(store: Store, path: Path, pieces: Iterable[bytes]) -> None:
+    """Writes the pieces to the file, which is there whole or not at all. Raises DiskFull, FolderUnusable, and what the pieces raise."""
     try:
-        with path.open("xb", buffering=0) as file:
+        with writing("SPOOL_DIR"):
+            file = path.open("xb", buffering=0)
+        with file:
             path.chmod(0o600)
             for piece in pieces:
+                store.room.check()
                 _put(file, piece)
     except BaseException:
         path.unlink(missing_ok=True)
@@ -50,12 +54,10 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
 
 def _put(file: FileIO, piece: bytes) -> None:
     """An OSError of the pieces' own, such as a client's that left, is no full disk."""
-    try:
+    with writing("SPOOL_DIR"):
         rest = memoryview(piece)
         while rest:
             rest = rest[file.write(rest) :]
-    except OSError as error:
-        raise DiskFull() from error
 
 
 def sweep(store: Store) -> int:

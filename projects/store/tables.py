@@ -75,7 +75,8 @@ def creation(schema: TableSchema) -> list[str]:
 
 
 def create(store: Store, schema: TableSchema, *, version: int, provenance: str, actor: str) -> None:
-    """Makes the table. Raises SchemaMismatch where the file has one of that name that is not ours."""
+    """Makes the table. Raises SchemaMismatch where the file has one of that name that is not ours, DiskNearlyFull."""
+    store.room.check()
 
     def work(transaction: Transaction) -> None:
         if shape(transaction.cursor, schema.name).columns:

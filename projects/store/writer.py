@@ -9,15 +9,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
+from django.conf import settings
 
-from projects.errors import DuplicateKey, SchemaMoved, StoreBusy, StoreClosed
+from projects import slots
+from projects.errors import DiskFull, DuplicateKey, SchemaMoved, StoreBusy, StoreClosed, StoreReopening
 from projects.store.books import Entry
 from projects.store.errors import MISFITS, DuplicateSeen
 from projects.store.prepared import Prepared
@@ -65,8 +67,13 @@ class Writer:
         self._prepared: Prepared | None = None  # the thread's own; after a failure, another one
 
     def write(self, row: RowWrite) -> Entry:
-        """Waits until the row is durable and gives its feed entry, unnumbered. Raises what the row deserves."""
-        return self._outcome(self._put(row))
+        """Waits until the row is durable and gives its feed entry, unnumbered. Raises what the row deserves.
+
+        Raises StoreBusy at once where WRITE_QUEUE rows wait already, or too many threads; what is done `alone` has no such bound.
+        """
+        if slots.is_crowded():
+            raise StoreBusy()
+        return self._outcome(self._put(row), lambda future: slots.patiently(lambda seconds: bool(wait([future], seconds).done), PATIENCE))
 
     def alone(self, work: Callable[["Transaction"], Any], cursor: duckdb.DuckDBPyConnection | None = None) -> Any:
         """Runs `work` in a transaction of its own with no other writer of this thread beside it.
@@ -102,6 +109,8 @@ class Writer:
         with self._starting:
             if self._stopping:
                 raise StoreClosed()
+            if self._queue.qsize() >= settings.WRITE_QUEUE and not callable(work):
+                raise StoreBusy()
             if self._thread is None:
                 self._store.connection()
                 self._thread = threading.Thread(target=self._serve, name="duckspawn-writer", daemon=True)
@@ -111,12 +120,12 @@ class Writer:
         return queued.future
 
     @staticmethod
-    def _outcome(future: Future[Any]) -> Any:
-        """A write whose group has begun is awaited whatever it takes; one that still waits can be taken out."""
+    def _outcome(future: Future[Any], goes_on: Callable[[Future[Any]], bool] = lambda future: bool(wait([future], PATIENCE).done)) -> Any:
+        """A write whose group has begun is awaited whatever it takes; one that still waits, once it `goes_on` no longer, is taken out."""
         try:
-            return future.result(timeout=PATIENCE)
+            return future.result(timeout=slots.STUCK)
         except FutureTimeout:
-            if future.cancel():
+            if not goes_on(future) and future.cancel():
                 raise StoreBusy() from None
             return future.result()
         except CancelledError:
@@ -170,7 +179,7 @@ class Writer:
             _answer(queued.future, outcome)
 
     def _failed(self, group: list[_Queued], error: Exception) -> None:
-        if len(group) > 1 and not isinstance(error, duckdb.FatalException):
+        if len(group) > 1 and not isinstance(error, DiskFull | StoreReopening):  # Which no one write is to blame for.
             middle = len(group) // 2
             self._commit(group[:middle])
             self._commit(group[middle:])

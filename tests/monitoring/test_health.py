@@ -41,7 +41,7 @@ def test_anybody_sees_that_it_is_well_and_no_more(anonymous_client):
     health = answer.json()
     assert answer.status_code == 200
     assert set(health) == {"status", "service", "timestamp", "checks"}
-    assert set(health["checks"]) == {"cpu", "memory", "disk", "database", "duckdb", "onto_server"}
+    assert set(health["checks"]) == {"cpu", "memory", "disk", "clock", "database", "duckdb", "onto_server"}
     assert all(set(check) == {"status", "seconds"} for check in health["checks"].values())
 
 

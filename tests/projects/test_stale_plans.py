@@ -230,17 +230,17 @@ def test_where_the_table_is_being_altered_the_plan_can_be_tried_again(
 
 
 def test_where_the_archive_cannot_be_written_nothing_is_changed(turbines: Ontology, store: Store, steward_client: APIClient) -> None:
-    steward_client.raise_request_exception = False
     turbines.say(WITHOUT_CODE)
     plan = bring(steward_client, status=202)
     act(steward_client, plan, "approve")
     before = everything(steward_client, store)
     store.archive.rmdir()
     store.archive.write_text("no folder")
-    answer = act(steward_client, plan, "apply", status=500, confirm="turbines")
+    answer = act(steward_client, plan, "apply", status=503, confirm="turbines")
     store.archive.unlink()
     store.archive.mkdir()
     assert str(store.archive) not in str(answer)
+    assert answer["detail"] == "The folder ARCHIVE_DIR cannot be used: file exists."
     assert (everything(steward_client, store), files(store)) == (before, [])
     assert seen(steward_client, plan)["state"] == "failed"
     assert carry_out(steward_client, bring(steward_client, status=202))["state"] == "applied"

@@ -69,7 +69,7 @@ def brought(store: Store) -> Job:  # noqa: F811
     """A file that somebody brought, with a good row and a bad one, and its check, which is done."""
     path = spool.folder(store) / "job-hostile.upload"
     path.write_text(f'id,"{COLUMN.replace(chr(34), chr(34) * 2)}",choice\n1,{HOSTILE[:20]},b\n{HOSTILE[:20]},x,c\n')
-    placed = imports.place(path, "hostile.csv", "csv")
+    placed = imports.place(store, path, "hostile.csv", "csv")
     check = imports.check(placed, "hostile", f"{HOSTILE}.csv", Options(skips=True), None)
     # Not by `jobs.run`, whose thread would wait for the lock of the test's transaction.
     result = jobs.KINDS["check"].run(store, check.inputs, HOSTILE, str(check.pk))

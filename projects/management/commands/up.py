@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ from projects import jobs, owner, sync
 from projects.errors import StoreHeld
 from projects.management import static_files
 from projects.store.connection import get_store, reset_store
+from schema_registry.database import check_step
 from schema_registry.errors import SpawnError
+
+LETTING_GO = 5.0  # seconds
 
 
 class Command(BaseCommand):
@@ -28,7 +32,12 @@ class Command(BaseCommand):
         parser.add_argument("--no-serve", action="store_true", help="stop before serving")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=0)
+        try:
+            check_step(is_older_right=True)
+            call_command("migrate", interactive=False, verbosity=0)
+            self._take_over()
+        except SpawnError as error:
+            raise CommandError(str(error)) from error
         static_files.collect()
         self._first_sync()
         self._first_user()
@@ -49,14 +58,22 @@ class Command(BaseCommand):
         self.stdout.write(f"User:     {name}")
         self.stdout.write("Password: the one in DJANGO_SUPERUSER_PASSWORD" if given else f"Password: {password}  (shown this once)")
 
+    def _take_over(self) -> None:
+        """Opens the file and sets it right; a process that is ending has a few seconds to let go of it. Raises what the store raises."""
+        until = time.monotonic() + LETTING_GO
+        while True:
+            try:
+                return owner.take_over(get_store())
+            except StoreHeld as held:
+                if time.monotonic() > until:
+                    raise CommandError(f"{held} Stop it first; one process serves one file.") from held
+                self.stderr.write(f"{held} Waiting for it to end.")
+                time.sleep(1)
+
     def _first_sync(self) -> None:
         """The tables as the ontology has them; without an answer the tables that are there are served all the same."""
         try:
-            store = get_store()
-            owner.take_over(store)
-            report = sync.sync(store, actor=jobs.SYSTEM)
-        except StoreHeld as held:
-            raise CommandError(f"{held} Stop it first; one process serves one file.") from held
+            report = sync.sync(get_store(), actor=jobs.SYSTEM)
         except SpawnError as error:
             self.stderr.write(f"{error} The tables that are there are served as they are.")
             return
