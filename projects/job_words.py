@@ -17,6 +17,7 @@ TITLES = {
     "undo": "Undo a plan",
     "export": "Export rows",
     "verify_audit": "Verify the audit log",
+    "check_store": "Check the store",
 }
 STATES = {
     Job.State.QUEUED: "It waits for its turn.",
@@ -142,6 +143,12 @@ def _verified(result: Mapping[str, Any]) -> str:
     return f"{entries} of the audit log: {result.get('detail') or 'each stands as it was written'}"
 
 
+def _looked(result: Mapping[str, Any]) -> str:
+    found = result.get("findings", [])
+    damage = [f"{one['object']}: {one['detail']}" for one in found if one["damage"]]
+    return " ".join([f"{counted(len(damage), 'finding')}.", *damage[:10]]) if damage else "The store is sound."
+
+
 _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "load": _loaded,
     "check": _checked,
@@ -151,4 +158,5 @@ _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "undo": _planned,
     "export": _exported,
     "verify_audit": _verified,
+    "check_store": _looked,
 }

@@ -16,7 +16,7 @@ from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 
-from projects import audit, exports, loads, notices, plan_runs, plans, sync, undoing
+from projects import audit, exports, loads, notices, plan_runs, plans, soundness, sync, undoing
 from projects.errors import JobOver, NotAllowed, StoreBusy, UploadGone
 from projects.models import Job
 from projects.store import books
@@ -38,11 +38,12 @@ _running: dict[UUID, threading.Event] = {}  # What runs in this process, and whe
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of job: the right it needs, what does it, and whether it is begun again after the owner was killed."""
+    """A kind of job: the right it needs, what does it; whether it is begun again after the owner was killed, and whether it only looks."""
 
     right: str
     run: Callable[[Store, Mapping[str, Any], str, str], dict[str, Any]]
     again: bool = False
+    looks: bool = False
 
 
 def _sync(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
@@ -82,6 +83,10 @@ def _verify_audit(store: Store, inputs: Mapping[str, Any], actor: str, job: str)
     return {"ok": verdict.ok, "entries": verdict.entries, "broken_at": verdict.broken_at, "detail": verdict.detail}
 
 
+def _check_store(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
+    return soundness.check(store).as_json()
+
+
 def _apply(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
     return plain(plans.as_json(plan_runs.apply(store, int(inputs["plan"]), actor=actor, confirm=inputs.get("confirm"))))
 
@@ -107,6 +112,7 @@ KINDS: dict[str, Kind] = {
     "undo": Kind(rights.MANAGE_TABLES, _undo),
     "export": Kind(rights.READ_ROWS, _export),
     "verify_audit": Kind(rights.READ_AUDIT, _verify_audit),
+    "check_store": Kind(rights.OPERATE, _check_store, looks=True),
 }
 
 

@@ -96,7 +96,7 @@ def _write(store: Store, transaction: Transaction, query: str, label: str, descr
         rows = transaction.execute(f"COPY ({query}) TO {sql.literal(str(made))} (FORMAT parquet)").fetchall()[0][0]
         now = datetime.now(UTC)
         final = store.archive / f"{label}-{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.parquet"
-        archive = Archive(final.name, rows, _digest(made))
+        archive = Archive(final.name, rows, digest(made))
         whole = {**described, "rows": rows, "sha256": archive.sha256, "archived_at": now.isoformat()}
         _settle(made, final)
     finally:
@@ -113,7 +113,7 @@ def opened(store: Store, cursor: duckdb.DuckDBPyConnection, archive: Archive, vi
     path = spool.new_path(store, ".parquet")
     try:
         _bring(store.archive / Path(archive.file).name, path)
-        if not path.exists() or _digest(path) != archive.sha256:
+        if not path.exists() or digest(path) != archive.sha256:
             raise ArchiveDamaged(archive=archive.file)
         cursor.execute(f"CREATE OR REPLACE TEMP VIEW {sql.quote(view)} AS SELECT * FROM read_parquet({sql.literal(str(path))})")
         yield
@@ -131,7 +131,8 @@ def _bring(archive: Path, path: Path) -> None:
         shutil.copyfile(archive, path)
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

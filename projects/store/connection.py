@@ -204,10 +204,10 @@ class Store:
     # Reading.
 
     @contextmanager
-    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A fresh cursor for one reader; fetch to the end. DuckDB's errors leave it as ours."""
+    def read(self, kept: duckdb.DuckDBPyConnection | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A fresh cursor for one reader, or the one that is `kept`; fetch to the end. DuckDB's errors leave it as ours."""
         with translated():
-            cursor = self.connection().cursor()
+            cursor = kept or self.connection().cursor()
             try:
                 yield cursor
             except duckdb.FatalException:
@@ -215,7 +215,8 @@ class Store:
                 self.writer.let_go()
                 raise
             finally:
-                cursor.close()
+                if kept is None:
+                    cursor.close()
 
     @property
     def is_open(self) -> bool:
