@@ -91,11 +91,11 @@ class Writer(Client):
 
     def act(self) -> None:
         deeds: list[tuple[Callable[[], None], int]] = [
-            (self.create, 5),
-            (self.create_tagged, 4),
-            (self.change, 4),
-            (self.replace, 2),
-            (self.delete, 2),
+            (self.create, 10),
+            (self.create_tagged, 8),
+            (self.change, 8),
+            (self.replace, 4),
+            (self.delete, 4),
             (self.load, 1),
             (self.leave_load, 1),
         ]

@@ -1,11 +1,10 @@
-"""What the server acknowledged is there after it was killed, once."""
+"""What the server acknowledged is there after it was told to stop; test_faults.py kills it."""
 
 import json
 import threading
 import time
 import uuid
 
-import pytest
 import requests
 
 from tests.projects.conftest import WIND_FARM
@@ -21,7 +20,6 @@ class Creator(threading.Thread):
         super().__init__()
         self.server, self.ended = server, ended
         self.acknowledged: list[str] = []
-        self.refused: list[str] = []
 
     def run(self) -> None:
         with requests.Session() as session:
@@ -32,7 +30,8 @@ class Creator(threading.Thread):
                     answer = session.post(f"{self.server.url}/ops/projects", json=row, timeout=30)
                 except requests.RequestException:
                     return
-                (self.acknowledged if answer.status_code == 201 else self.refused).append(row["project_id"])
+                if answer.status_code == 201:
+                    self.acknowledged.append(row["project_id"])
 
 
 def run_creators(server: Server, seconds: float) -> tuple[list[Creator], threading.Event]:
@@ -49,27 +48,6 @@ def stored_ids(server: Server) -> list[str]:
     return [json.loads(line)["project_id"] for line in answer.text.splitlines()]
 
 
-@pytest.mark.parametrize("seconds", [1.6, *(pytest.param(s, marks=pytest.mark.long) for s in (0.5, 0.8, 1.1, 2.0, 2.5, 3.0))])
-def test_every_row_that_was_acknowledged_survives_a_kill_and_none_is_doubled(server: Server, seconds: float) -> None:
-    server.start()
-    creators, ended = run_creators(server, seconds)
-    server.kill()
-    ended.set()
-    for creator in creators:
-        creator.join()
-    acknowledged = [row for creator in creators for row in creator.acknowledged]
-    assert len(acknowledged) > CLIENTS
-    assert not any(creator.refused for creator in creators)
-
-    server.start()
-    stored = stored_ids(server)
-    assert len(stored) == len(set(stored))
-    assert set(acknowledged) <= set(stored)
-    changes = server.post("/ops/query", json={"sql": "SELECT count(*) AS n FROM projects"}).json()
-    assert changes == [{"n": len(stored)}]
-    assert server.get("/admin/audit/verify").json()["ok"]
-
-
 def test_a_server_that_is_told_to_stop_finishes_what_it_accepted(server: Server) -> None:
     server.start()
     creators, ended = run_creators(server, 1.0)
@@ -78,5 +56,6 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_accepted(server: Server)
     for creator in creators:
         creator.join()
     acknowledged = [row for creator in creators for row in creator.acknowledged]
+    assert len(acknowledged) > CLIENTS
     server.start()
     assert set(acknowledged) <= set(stored_ids(server))
