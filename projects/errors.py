@@ -21,6 +21,10 @@ class RowNotFound(ProjectsError):
     """The table {table} has no row with the key {key}."""
 
 
+class RowErased(ProjectsError):
+    """The row of the table {table} with that key was erased before, {at}; nothing of it is left here."""
+
+
 class PreconditionFailed(ProjectsError):
     """The row {key} of the table {table} {reason}."""
 
@@ -202,6 +206,10 @@ class DiskFull(ProjectsError):
 
 class StoreDamaged(ProjectsError):
     """The DuckDB file cannot be opened: {reason}."""
+
+
+class RewriteFailed(ProjectsError):
+    """The DuckDB file did not come out as it was when it was written anew, so the old one stays."""
 
 
 class StoreTooNew(ProjectsError):

@@ -18,6 +18,7 @@ TITLES = {
     "export": "Export rows",
     "verify_audit": "Verify the audit log",
     "check_store": "Check the store",
+    "erase": "Erase a row",
 }
 STATES = {
     Job.State.QUEUED: "It waits for its turn.",
@@ -149,6 +150,10 @@ def _looked(result: Mapping[str, Any]) -> str:
     return " ".join([f"{counted(len(damage), 'finding')}.", *damage[:10]]) if damage else "The store is sound."
 
 
+def _erased(result: Mapping[str, Any]) -> str:
+    return f"It is gone, with {counted(int(result.get('entries', 0)), 'entry').replace('entrys', 'entries')} of the change feed."
+
+
 _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "load": _loaded,
     "check": _checked,
@@ -159,4 +164,5 @@ _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "export": _exported,
     "verify_audit": _verified,
     "check_store": _looked,
+    "erase": _erased,
 }

@@ -146,7 +146,10 @@ def _plans(now: Recorded) -> Iterator[Finding]:
 
 
 def _jobs(now: Recorded) -> Iterator[Finding]:
+    """Loads that had a file of their own; one that ran within a request has a job for its rejects alone."""
     for job in Job.objects.filter(kind="load").exclude(state__in=(Job.State.QUEUED, Job.State.RUNNING)):
+        if "spool" not in job.inputs:
+            continue
         is_done = job.state == Job.State.DONE and not job.inputs.get("dry_run")
         if is_done and str(job.id) not in now.jobs:
             yield _finding("jobs", f"load {job.id}", "It is done by Django's database; the file does not have its rows.")

@@ -60,7 +60,7 @@ def refilling(schema: TableSchema, view: str) -> str:
 @contextmanager
 def archived(store: Store, transaction: Transaction, query: str, label: str, described: Mapping[str, Any]) -> Iterator[Archive]:
     """The rows of a query as an archive whose name begins with `label`; if what is done with it fails, it is removed again."""
-    archive = _write(store, transaction, query, label, described)
+    archive = write(store, transaction, query, label, described)
     try:
         yield archive
     except BaseException:
@@ -90,10 +90,11 @@ def leftovers(store: Store, label: str) -> list[str]:
     return sorted(path.name for path in store.archive.glob("*.parquet") if path.name.startswith(f"{label}-"))
 
 
-def _write(store: Store, transaction: Transaction, query: str, label: str, described: Mapping[str, Any]) -> Archive:
+def write(store: Store, through: Transaction | duckdb.DuckDBPyConnection, query: str, label: str, described: Mapping[str, Any]) -> Archive:
+    """The rows of a query as a new archive, on the disk for good."""
     made = spool.new_path(store, ".parquet")
     try:
-        rows = transaction.execute(f"COPY ({query}) TO {sql.literal(str(made))} (FORMAT parquet)").fetchall()[0][0]
+        rows = through.execute(f"COPY ({query}) TO {sql.literal(str(made))} (FORMAT parquet)").fetchall()[0][0]
         now = datetime.now(UTC)
         final = store.archive / f"{label}-{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.parquet"
         archive = Archive(final.name, rows, digest(made))

@@ -21,10 +21,17 @@ def fold(store: Store) -> bool:
     if not log.exists() or log.stat().st_size < FROM:
         return False
     for _ in range(TRIES):
-        try:
-            with store.read() as cursor:
-                cursor.execute("CHECKPOINT")
-                return True
-        except duckdb.TransactionException:
-            time.sleep(PAUSE)
+        if folded(store):
+            return True
+        time.sleep(PAUSE)
     return False
+
+
+def folded(store: Store) -> bool:
+    """Folds the log in now; False where somebody writes just then."""
+    try:
+        with store.read() as cursor:
+            cursor.execute("CHECKPOINT")
+            return True
+    except duckdb.TransactionException:
+        return False

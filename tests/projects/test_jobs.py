@@ -162,7 +162,7 @@ def test_a_right_that_was_lost_stops_the_job(running: Store) -> None:
     [
         ("viewer", {"export"}),
         ("editor", {"export", "check", "load"}),
-        ("steward", {"export", "check", "load", "sync", "initialize", "verify_audit", "apply", "undo"}),
+        ("steward", {"export", "check", "load", "sync", "initialize", "verify_audit", "apply", "undo", "erase"}),
         ("operator", {"export", "verify_audit", "check_store"}),
     ],
 )
