@@ -21,6 +21,10 @@ class RowNotFound(ProjectsError):
     """The table {table} has no row with the key {key}."""
 
 
+class RowErased(ProjectsError):
+    """The row of the table {table} with that key was erased before, {at}; nothing of it is left here."""
+
+
 class PreconditionFailed(ProjectsError):
     """The row {key} of the table {table} {reason}."""
 
@@ -239,6 +243,10 @@ class StoreBehind(ProjectsError):
 
     It is left as it was found. Restore a backup; to go on without them, run manage.py accept_store.
     """
+
+
+class RewriteFailed(ProjectsError):
+    """The DuckDB file did not come out as it was when it was written anew, so the old one stays."""
 
 
 class StoreTooNew(ProjectsError):

@@ -17,6 +17,8 @@ TITLES = {
     "undo": "Undo a plan",
     "export": "Export rows",
     "verify_audit": "Verify the audit log",
+    "check_store": "Check the store",
+    "erase": "Erase a row",
 }
 STATES = {
     Job.State.QUEUED: "It waits for its turn.",
@@ -142,6 +144,16 @@ def _verified(result: Mapping[str, Any]) -> str:
     return f"{entries} of the audit log: {result.get('detail') or 'each stands as it was written'}"
 
 
+def _looked(result: Mapping[str, Any]) -> str:
+    found = result.get("findings", [])
+    damage = [f"{one['object']}: {one['detail']}" for one in found if one["damage"]]
+    return " ".join([f"{counted(len(damage), 'finding')}.", *damage[:10]]) if damage else "The store is sound."
+
+
+def _erased(result: Mapping[str, Any]) -> str:
+    return f"It is gone, with {counted(int(result.get('entries', 0)), 'entry').replace('entrys', 'entries')} of the change feed."
+
+
 _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "load": _loaded,
     "check": _checked,
@@ -151,4 +163,6 @@ _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "undo": _planned,
     "export": _exported,
     "verify_audit": _verified,
+    "check_store": _looked,
+    "erase": _erased,
 }

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 
-from projects import audit, exports, loads, notices, plan_runs, plans, sync, undoing
+from projects import audit, erasing, exports, loads, notices, plan_runs, plans, soundness, sync, undoing
 from projects.errors import JobOver, NotAllowed, StoreBusy, UploadGone
 from projects.models import Job
 from projects.store import books
@@ -40,11 +40,12 @@ ended: Counter[tuple[str, str]] = Counter()  # How many jobs ended in this proce
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of job: the right it needs, what does it, and whether it is begun again after the owner was killed."""
+    """A kind of job: the right it needs, what does it; whether it is begun again after the owner was killed, and whether it only looks."""
 
     right: str
     run: Callable[[Store, Mapping[str, Any], str, str], dict[str, Any]]
     again: bool = False
+    looks: bool = False
 
 
 def _sync(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
@@ -84,6 +85,16 @@ def _verify_audit(store: Store, inputs: Mapping[str, Any], actor: str, job: str)
     return {"ok": verdict.ok, "entries": verdict.entries, "broken_at": verdict.broken_at, "detail": verdict.detail}
 
 
+def _check_store(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
+    return soundness.check(store).as_json()
+
+
+def _erase(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
+    """The key goes out of the job first, for the rest of the work cleans up behind it."""
+    Job.objects.filter(id=job).update(inputs={"table": inputs["table"]})
+    return erasing.erase(store, inputs["table"], inputs["key"], actor=actor)
+
+
 def _apply(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
     return plain(plans.as_json(plan_runs.apply(store, int(inputs["plan"]), actor=actor, confirm=inputs.get("confirm"))))
 
@@ -109,6 +120,8 @@ KINDS: dict[str, Kind] = {
     "undo": Kind(rights.MANAGE_TABLES, _undo),
     "export": Kind(rights.READ_ROWS, _export),
     "verify_audit": Kind(rights.READ_AUDIT, _verify_audit),
+    "erase": Kind(rights.MANAGE_TABLES, _erase),
+    "check_store": Kind(rights.OPERATE, _check_store, looks=True),
 }
 
 
@@ -144,7 +157,7 @@ def withdraw(job: Job) -> bool:
     waiting = Job.objects.filter(id=job.id, state=Job.State.QUEUED)
     withdrawn = bool(waiting.update(state=Job.State.WITHDRAWN, finished_at=timezone.now()))
     if withdrawn:
-        _forget_file(job)
+        _forget(job)
     return withdrawn
 
 
@@ -240,7 +253,7 @@ def _finish(job: Job, state: str, result: Any, error: str) -> None:
         if state == Job.State.FAILED and _is_news(job, error):
             body = {"job": job.id, "kind": job.kind, "error": error, "created_by": job.created_by and job.created_by.get_username()}
             notices.tell(notices.JOB_FAILED, str(job.inputs.get("table", "")), body)
-    _forget_file(job)
+    _forget(job)
     ended[job.kind, state] += 1
 
 
@@ -253,8 +266,10 @@ def _is_news(job: Job, error: str) -> bool:
     return before != (Job.State.FAILED, error)
 
 
-def _forget_file(job: Job) -> None:
-    """A load that is over, run or not, needs its file no longer."""
+def _forget(job: Job) -> None:
+    """A load that is over, run or not, needs its file no longer; of an erasure the key must not stay."""
+    if "key" in job.inputs:
+        Job.objects.filter(id=job.id).update(inputs={name: value for name, value in job.inputs.items() if name != "key"})
     if name := job.inputs.get("spool"):
         (get_store().spool / Path(name).name).unlink(missing_ok=True)
 

@@ -23,6 +23,7 @@ PASSWORD = "a long enough pass phrase"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests marked long too")
+    parser.addoption("--seed", type=int, help="what the fault test draws its kills and writes from")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

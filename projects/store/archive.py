@@ -64,7 +64,7 @@ def refilling(schema: TableSchema, view: str) -> str:
 @contextmanager
 def archived(store: Store, transaction: Transaction, query: str, label: str, described: Mapping[str, Any]) -> Iterator[Archive]:
     """The rows of a query as an archive whose name begins with `label`; if what is done with it fails, it is removed again."""
-    archive = _write(store, transaction, query, label, described)
+    archive = write(store, transaction, query, label, described)
     try:
         yield archive
     except BaseException:
@@ -96,13 +96,14 @@ def leftovers(store: Store, label: str) -> list[str]:
     return sorted(found)
 
 
-def _write(store: Store, transaction: Transaction, query: str, label: str, described: Mapping[str, Any]) -> Archive:
+def write(store: Store, through: Transaction | duckdb.DuckDBPyConnection, query: str, label: str, described: Mapping[str, Any]) -> Archive:
+    """The rows of a query as a new archive, on the disk for good."""
     make_own_folder(store.archive, "ARCHIVE_DIR")
     made, described_at = spool.new_path(store, ".parquet"), spool.new_path(store, ".json")
     final = store.archive / f"{label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.parquet"
     try:
-        rows = transaction.execute(f"COPY ({query}) TO {sql.literal(str(made))} (FORMAT parquet)").fetchall()[0][0]
-        archive = Archive(final.name, rows, _digest(made))
+        rows = through.execute(f"COPY ({query}) TO {sql.literal(str(made))} (FORMAT parquet)").fetchall()[0][0]
+        archive = Archive(final.name, rows, digest(made))
         whole = {**described, "rows": rows, "sha256": archive.sha256, "archived_at": datetime.now(UTC).isoformat()}
         with writing("ARCHIVE_DIR"):
             described_at.write_text(json.dumps(whole, ensure_ascii=False, indent=1))
@@ -123,7 +124,7 @@ def opened(store: Store, cursor: duckdb.DuckDBPyConnection, archive: Archive, vi
     path = spool.new_path(store, ".parquet")
     try:
         _bring(store.archive / Path(archive.file).name, path)
-        if not path.exists() or _digest(path) != archive.sha256:
+        if not path.exists() or digest(path) != archive.sha256:
             raise ArchiveDamaged(archive=archive.file)
         cursor.execute(f"CREATE OR REPLACE TEMP VIEW {sql.quote(view)} AS SELECT * FROM read_parquet({sql.literal(str(path))})")
         yield
@@ -142,7 +143,8 @@ def _bring(archive: Path, path: Path) -> None:
             shutil.copyfile(archive, path)
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

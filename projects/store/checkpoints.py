@@ -43,15 +43,22 @@ def fold(store: Store) -> bool:
 
 def _checkpoint(store: Store) -> bool:
     for _ in range(TRIES):
-        started = time.perf_counter()
-        try:
-            with store.read() as cursor:
-                cursor.execute("CHECKPOINT")
-            _count(store.stats, time.perf_counter() - started)
+        if folded(store):
             return True
-        except duckdb.TransactionException:
-            time.sleep(PAUSE)
+        time.sleep(PAUSE)
     return False
+
+
+def folded(store: Store) -> bool:
+    """Folds the log in now; False where somebody writes just then."""
+    started = time.perf_counter()
+    try:
+        with store.read() as cursor:
+            cursor.execute("CHECKPOINT")
+        _count(store.stats, time.perf_counter() - started)
+        return True
+    except duckdb.TransactionException:
+        return False
 
 
 def _count(stats: Stats, seconds: float) -> None:

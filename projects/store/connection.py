@@ -190,18 +190,19 @@ class Store:
     # Reading.
 
     @contextmanager
-    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A fresh cursor for one reader; fetch to the end. DuckDB's errors leave it as ours."""
+    def read(self, kept: duckdb.DuckDBPyConnection | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A fresh cursor for one reader, or the one that is `kept`; fetch to the end. DuckDB's errors leave it as ours."""
         with translated():
             connection = self.connection()
-            cursor = connection.cursor()
+            cursor = kept or connection.cursor()
             try:
                 yield cursor
             except duckdb.FatalException as error:
                 self._open_anew(connection, error)
                 raise
             finally:
-                cursor.close()
+                if kept is None:
+                    cursor.close()
 
     @property
     def is_open(self) -> bool:

@@ -38,7 +38,7 @@ def stretch(store: Store, live: LiveTable, since: int | None, limit: int) -> Str
     """
     latest = store.seq  # Read first: what is numbered up to it is there to be read.
     with store.read() as cursor:
-        entries = f"SELECT * FROM {BOOKS}.changes WHERE seq > {since or 0} AND ({_of(store, live)}) ORDER BY seq LIMIT {limit}"
+        entries = f"SELECT * FROM {BOOKS}.changes WHERE seq > {since or 0} AND ({of_table(store, live)}) ORDER BY seq LIMIT {limit}"
         found = [Told(*row) for row in cursor.execute(f"SELECT seq, op, {_JSON} FROM ({entries}) ORDER BY seq").fetchall()]
         forgotten = books.forgotten(cursor)
     if since is not None and since < forgotten:
@@ -52,7 +52,7 @@ def of_row(store: Store, live: LiveTable, key: str, before: int | None, limit: i
     """At most `limit` entries of the row of that key, the latest first, before a number where one is given; and the last one forgotten."""
     earlier = f" AND seq < {before}" if before is not None else ""
     with store.read() as cursor:
-        entries = f"SELECT * FROM {BOOKS}.changes WHERE key = ?{earlier} AND ({_of(store, live)}) ORDER BY seq DESC LIMIT {limit}"
+        entries = f"SELECT * FROM {BOOKS}.changes WHERE key = ?{earlier} AND ({of_table(store, live)}) ORDER BY seq DESC LIMIT {limit}"
         found = cursor.execute(f"SELECT seq, op, {_JSON} FROM ({entries}) ORDER BY seq DESC", [key]).fetchall()
         return [Told(*row) for row in found], books.forgotten(cursor)
 
@@ -85,7 +85,7 @@ _JSON = " || ".join(
 # Whose an entry is.
 
 
-def _of(store: Store, live: LiveTable) -> str:
+def of_table(store: Store, live: LiveTable) -> str:
     """The condition that an entry is the table's: under a name that it has or had, from when it got the name until it got the next."""
     return " OR ".join([_present(store, live), *_past(live)])
 

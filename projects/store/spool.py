@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -75,6 +75,16 @@ def expire(store: Store) -> int:
     for path in expired:
         path.unlink(missing_ok=True)
     return len(expired)
+
+
+def forgotten(store: Store) -> Iterator[Path]:
+    """The files that nobody needs: a job's after seven days, others after one, which is longer than any upload."""
+    now = time.time()
+    for path in _files(store):
+        kept = JOB_FILES_KEPT if path.name.startswith("job-") else 86_400
+        with suppress(FileNotFoundError):  # Gone meanwhile.
+            if path.stat().st_mtime < now - kept - 3_600:
+                yield path
 
 
 def _files(store: Store) -> list[Path]:

@@ -123,6 +123,7 @@ def test_an_unknown_job_is_a_page_of_404():
             "3 tables: 2 created, 1 unchanged.",
         ),
         ("apply", {"id": 3, "table": "mills", "state": "applied"}, "The plan 3 of mills is applied."),
+        ("check_store", {"sound": True, "looked": {"feed": 1}, "findings": []}, "The store is sound."),
         ("verify_audit", {"ok": True, "entries": 1, "detail": ""}, "1 entry of the audit log: each stands as it was written"),
         ("other", {"x": 1}, ""),
     ],
