@@ -82,6 +82,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.UndoRefused: Answer(409, "undo-refused", "This cannot be undone"),
     projects.ArchiveDamaged: Answer(500, "archive-damaged", "The archive is damaged"),
     projects.JobOver: Answer(409, "job-over", "The job is over"),
+    projects.BackupDirMissing: Answer(409, "no-backup-dir", "There is no place for backups"),
     projects.SchemaMoved: Answer(409, "schema-moved", "The table changed meanwhile"),
     projects.TableAltered: Answer(409, "table-altered", "The table was altered by hand"),
     projects.TableUnreadable: Answer(409, "table-unreadable", "The table is no schema's"),
@@ -110,6 +111,9 @@ ANSWERS: dict[type[BaseException], Answer] = {
     registry.OntologyUnavailable: Answer(503, "ontology-unavailable", "The ontology server gives no answer", retry_after=30),
     projects.DiskFull: Answer(507, "disk-full", "The disk is full"),
     projects.SchemaMismatch: Answer(500, "schema-mismatch", "The table did not come out as wanted"),
+    projects.BackupFailed: Answer(500, "backup-failed", "The backup was not made"),
+    projects.BackupDamaged: Answer(500, "backup-damaged", "The backup is damaged"),
+    projects.FolderUnusable: Answer(500, "folder-unusable", "A folder cannot be used"),
     projects.JobFailed: Answer(500, "job-failed", "The job failed"),
     # Django's and REST framework's own.
     rest.ValidationError: Answer(422, "invalid", "Some values are not accepted"),

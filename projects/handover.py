@@ -41,7 +41,7 @@ def perform(kind: str, inputs: Mapping[str, Any], *, user: User | None, tell: Te
         return _by_owner(kind, inputs, user, tell, held)
     try:
         owner.take_over(store)
-        with jobs.measured(store, lambda percent: tell(percent, "")):
+        with jobs.measured(store.gauge(jobs.lane_of(kind)), lambda percent: tell(percent, "")):
             actor = user.get_username() if user else jobs.SYSTEM
             return jobs.KINDS[kind].run(store, inputs, actor, str(uuid.uuid4()))
     finally:

@@ -17,6 +17,7 @@ TITLES = {
     "undo": "Undo a plan",
     "export": "Export rows",
     "verify_audit": "Verify the audit log",
+    "backup": "Make a backup",
 }
 STATES = {
     Job.State.QUEUED: "It waits for its turn.",
@@ -142,6 +143,13 @@ def _verified(result: Mapping[str, Any]) -> str:
     return f"{entries} of the audit log: {result.get('detail') or 'each stands as it was written'}"
 
 
+def _backed_up(result: Mapping[str, Any]) -> str:
+    rows, size = counted(int(result.get("rows", 0))), _size(result.get("bytes", 0))
+    said = f"{result.get('name')}: {rows} and {size}, as of change {result.get('seq')}."
+    gone = result.get("removed") or []
+    return said + (f" {counted(len(gone), 'older backup')} {'was' if len(gone) == 1 else 'were'} taken away." if gone else "")
+
+
 _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "load": _loaded,
     "check": _checked,
@@ -151,4 +159,5 @@ _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "undo": _planned,
     "export": _exported,
     "verify_audit": _verified,
+    "backup": _backed_up,
 }

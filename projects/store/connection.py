@@ -21,6 +21,7 @@ from projects.errors import StoreClosed, StoreDamaged, TableNotFound
 from projects.store import books
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import RowsMoved, translated
+from projects.store.gauge import JOBS, LANES, Gauge
 from projects.store.locks import TableLocks
 from projects.store.prepared import Prepared
 from projects.store.rescue import replay_apart, why_unreadable
@@ -79,8 +80,7 @@ class Store:
         self._news = threading.Condition()
         self._hushed = False
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._measured: duckdb.DuckDBPyConnection | None = None
-        self._stretch = (0.0, 100.0)
+        self._gauges: dict[str, Gauge] = {}
         self._closed = False
         self._catalogue: dict[str, LiveTable] = {}
         self._seq = 0
@@ -123,9 +123,7 @@ class Store:
         with translated():
             connection = self._connect()
             try:
-                self._measured = connection.cursor()
-                self._measured.execute("SET enable_progress_bar = true")
-                self._measured.execute("SET enable_progress_bar_print = false")
+                self._gauges = {lane: Gauge(connection) for lane in LANES}
                 self._lock_down(connection)
                 books.prepare(connection)
                 self._catalogue = books.tables(connection)
@@ -180,26 +178,20 @@ class Store:
         with self._opening:
             if self._connection is not None:
                 self._connection.close()
-                self._connection = self._measured = None
+                self._connection, self._gauges = None, {}
 
     # Long work.
 
-    def measured_cursor(self) -> duckdb.DuckDBPyConnection:
-        """The one cursor that tells how far it is, for the one job that runs: once locked, no other can be told to."""
+    def gauge(self, lane: str = JOBS) -> Gauge:
+        """What measures the job that runs in the lane. Raises StoreClosed, and as `connection`."""
         self.connection()
-        if self._measured is None:
+        if (gauge := self._gauges.get(lane)) is None:
             raise StoreClosed()
-        return self._measured
+        return gauge
 
-    def progress(self) -> float:
-        """How far the measured cursor's work is, in percent; the beginning of its stretch where its statement cannot tell."""
-        low, high = self._stretch
-        done = max(self._measured.query_progress(), 0.0) if self._measured is not None else 0.0
-        return low + (high - low) * done / 100
-
-    def stretch(self, low: float, high: float) -> None:
-        """Says which part of the whole work, in percent, the measured cursor's next statements are."""
-        self._stretch = (low, high)
+    def measured_cursor(self) -> duckdb.DuckDBPyConnection:
+        """The cursor of the one job that people wait for."""
+        return self.gauge().cursor
 
     # Reading.
 
@@ -262,6 +254,12 @@ class Store:
     def lasting(self, tables: Iterable[str]) -> dict[str, int]:
         """For each table the number of the last commit that took rows of it away or changed them, for `Transaction.relies_on`."""
         return {table: self._shaken.get(table.casefold(), 0) for table in tables}
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nobody commits to the file meanwhile, so what is begun here in it and elsewhere is of one moment. For milliseconds only."""
+        with self._committing:
+            yield
 
     def is_live(self, table: LiveTable) -> bool:
         """Whether the table is still the one that it was, once a commit under way is through: DuckDB shows it sooner than `table` does."""
