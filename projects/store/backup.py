@@ -5,6 +5,7 @@ the end of a large load. The log of the live file is not folded in meanwhile. Me
 million rows with their key, and the commit, which builds the keys anew, needs about 60 MiB for each million rows.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from projects.store.gauge import BACKUPS, Gauge
 from projects.store.sql import BOOKS, LOADING, literal, quote
 
 VERSION = duckdb.__version__
+PATIENCE = 60  # seconds
 NAME = "spawn backup"  # what the copy is called while it is attached; no schema has such a name
 # What looking at a copy may take from a process that serves.
 LIMITS: dict[str, Any] = {"threads": 1, "memory_limit": "1GB", "autoload_known_extensions": False}
@@ -54,7 +56,9 @@ def copy(store: Store, path: Path, job: str, beside: Callable[[], None]) -> Copi
     with _tables_held(store), translated():
         try:
             with _attached(gauge, path):
-                return _copied(store, gauge, job, beside)
+                copied = _copied(store, gauge, job, beside)
+            _settle(path, gauge)
+            return copied
         except BaseException:
             for leftover in (path, Path(f"{path}.wal")):
                 leftover.unlink(missing_ok=True)
@@ -99,6 +103,26 @@ def _detach(gauge: Gauge) -> None:
         except duckdb.Error:
             pass  # It is detached, but what it had could not be written, which is thrown away anyhow.
         return
+
+
+def _settle(path: Path, gauge: Gauge) -> None:
+    """Opens the copy for itself, and folds its log in if there still is one. Raises BackupFailed.
+
+    Whoever was looking through the catalogue as it was detached, keeps it open until their statement ends.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        gauge.check()
+        try:
+            with duckdb.connect(str(path), config=LIMITS) as copy:
+                copy.execute("CHECKPOINT")
+            return
+        except duckdb.Error as error:
+            if "already attached" not in str(error):
+                raise
+            if time.monotonic() > until:
+                raise BackupFailed(reason="a statement of somebody's has kept the copy open for a minute") from error
+            time.sleep(0.01)
 
 
 def _copied(store: Store, gauge: Gauge, job: str, beside: Callable[[], None]) -> Copied:
