@@ -60,7 +60,7 @@ def insert(
     `filling` is the statement that fills `staged`. None where the table has too many rows by then; nothing is done in that case.
     The caller holds the table's lock shared; whatever is raised, the tables apart are gone and the table is as it was.
     """
-    progress = apart.store.gauge().stretch if is_measured else _tell_nobody
+    progress = apart.store.stretch if is_measured else _tell_nobody
     try:
         _make(apart, cursor)
         progress(0, STAGING)

@@ -180,18 +180,23 @@ class Store:
                 self._connection.close()
                 self._connection, self._gauges = None, {}
 
-    # Long work.
-
     def gauge(self, lane: str = JOBS) -> Gauge:
         """What measures the job that runs in the lane. Raises StoreClosed, and as `connection`."""
-        self.connection()
-        if (gauge := self._gauges.get(lane)) is None:
-            raise StoreClosed()
-        return gauge
+        if self.connection() and lane in self._gauges:
+            return self._gauges[lane]
+        raise StoreClosed()
 
     def measured_cursor(self) -> duckdb.DuckDBPyConnection:
         """The cursor of the one job that people wait for."""
         return self.gauge().cursor
+
+    def progress(self) -> float:
+        """How far that job is, in percent."""
+        return self.gauge().progress()
+
+    def stretch(self, low: float, high: float) -> None:
+        """Says which part of it, in percent, the measured cursor's next statements are."""
+        self.gauge().stretch(low, high)
 
     # Reading.
 

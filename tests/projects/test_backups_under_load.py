@@ -1,16 +1,15 @@
 """A backup made under load is the store as it was at one moment, which the change feed proves."""
 
+import sqlite3
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
 
 from projects import jobs, loads, one_table, restoring, shelves, undoing
-from projects.app_copy import AppCopy
 from projects.models import Job, Plan
 from projects.store import apart, backup, books
 from projects.store.connection import Store
@@ -81,7 +80,7 @@ def test_what_is_restored_equals_the_store_at_one_moment(store: Store, tmp_path:
     with life.going_on():
         until(lambda: store.seq > 200 and len(life.loaded) > 1)
         kept = []
-        for number in range(rounds):
+        for number in range(rounds):  # noqa: B007 - `busily` asks for it.
             with monkeypatch.context() as patch:
                 patch.setattr(
                     backup, "contents", lambda cursor: busily(cursor) if cursor is store.gauge("backups").cursor else copied(cursor)
@@ -126,8 +125,6 @@ def test_the_two_databases_of_a_backup_agree_while_both_are_written(store: Store
 
 def remembered_and_logged(folder: Path) -> tuple[int, int]:
     """The entry that the copy of the store remembers, which the copy of the log has just so; and the last one of that log."""
-    import sqlite3  # noqa: PLC0415
-
     with backup.opened(folder / "store.duckdb") as cursor:
         seq, digest = (books.get(cursor, "audit_head") or "").split()
     log = sqlite3.connect(folder / "app.sqlite3")

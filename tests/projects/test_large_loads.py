@@ -157,9 +157,8 @@ def test_a_column_that_somebody_added_by_hand_is_not_lost(things: Store) -> None
 
 def test_a_job_is_done_with_its_rows_and_one_that_is_cancelled_leaves_none(things: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
-    gauge = things.gauge()
-    real = gauge.stretch
-    monkeypatch.setattr(gauge, "stretch", lambda low, high: (real(low, high), seen.append(gauge.progress())))
+    real = things.stretch
+    monkeypatch.setattr(things, "stretch", lambda low, high: (real(low, high), seen.append(things.progress())))
     done = jobs.leave("load", loads.job_inputs("things", file_of(things, lines()).name, Options()))
     jobs.run(things, jobs.next_job())
     done.refresh_from_db()
