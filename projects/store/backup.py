@@ -1,7 +1,7 @@
 """A copy of the whole file while it serves: `COPY FROM DATABASE` in one transaction, which has the store as it was at one moment.
 
 Keys, rules, defaults, comments, our own bookkeeping and the file's format go over. Rows are written meanwhile; a plan waits, and so does
-the end of a large load. The log of the live file is not folded in meanwhile. Measured, DuckDB 2.0, two cores: 2 to 3.5 s for a
+the end of a large load. The log of the live file is not folded in meanwhile. Measured, DuckDB 2.0, two cores: 2 to 6 s for a
 million rows with their key, and the commit, which builds the keys anew, needs about 60 MiB for each million rows.
 """
 
