@@ -116,6 +116,17 @@ def path(name: str, default: str | Path) -> Path:
     return (BASE_DIR / Path(text(name, str(default))).expanduser()).resolve()
 
 
+def folder(name: str) -> Path | None:
+    """A path as `path` reads it, or None where nothing is given."""
+    return path(name, "") if text(name) else None
+
+
+def check_together(name: str, given: object, other: str, needed: object) -> None:
+    """A setting that is on needs another one with it."""
+    if given and not needed:
+        raise ImproperlyConfigured(f"{name}={text(name)!r}: this needs {other} too, and that is not set.")
+
+
 def http_url(name: str, default: str) -> str:
     """An http or https address, without the slash at its end."""
     given = text(name, default).rstrip("/")

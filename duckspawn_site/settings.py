@@ -68,6 +68,12 @@ ONTO_SCHEMA_IDS = env.words("ONTO_SCHEMA_IDS", ["project_schema"])
 USE_MOCK_ONTO_SERVER = env.flag("USE_MOCK_ONTO_SERVER", False)
 SYNC_EVERY = env.seconds_between("SYNC_EVERY", lowest=10, highest=31_536_000)
 
+# Backups that the server makes; `manage.py backup FOLDER` needs none of these.
+BACKUP_DIR = env.folder("BACKUP_DIR")
+BACKUP_EVERY = env.seconds_between("BACKUP_EVERY", lowest=60, highest=31_536_000)
+BACKUP_KEEP = env.whole("BACKUP_KEEP", 7, lowest=0, highest=100_000)
+env.check_together("BACKUP_EVERY", BACKUP_EVERY, "BACKUP_DIR", BACKUP_DIR)
+
 # Who is told of what waits for a person or went wrong: a webhook, and people by mail.
 NOTIFY_URL, NOTIFY_SECRET = env.webhook("NOTIFY_URL", "NOTIFY_SECRET")
 NOTIFY_MAIL = env.addresses("NOTIFY_MAIL")

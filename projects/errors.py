@@ -323,3 +323,27 @@ class UnknownUser(ProjectsError):
 
 class JobFailed(ProjectsError):
     """{detail}"""
+
+
+class BackupDirMissing(ProjectsError):
+    """BACKUP_DIR is not set, so the server has no place for backups; set it, or run manage.py backup FOLDER."""
+
+
+class BackupFailed(ProjectsError):
+    """The backup was not made: {reason}."""
+
+
+class BackupDamaged(ProjectsError):
+    """The backup {backup} is damaged: {reason}."""
+
+
+class BackupTooNew(ProjectsError):
+    """The backup {backup} was made by a newer DuckDB Spawn (format {found}, this one knows {known}); restore it with that version."""
+
+
+class BackupNotFound(ProjectsError):
+    """There is no backup in {folder}."""
+
+
+class TargetNotEmpty(ProjectsError):
+    """{folder} is there and not an empty folder, so nothing was restored; name one that is new or empty."""

@@ -45,7 +45,7 @@ def perform(kind: str, inputs: Mapping[str, Any], *, user: User | None, tell: Te
     try:
         if not jobs.KINDS[kind].looks:
             owner.take_over(store)
-        with jobs.measured(store, lambda percent: tell(percent, "")):
+        with jobs.measured(store.gauge(jobs.lane_of(kind)), lambda percent: tell(percent, "")):
             actor = user.get_username() if user else jobs.SYSTEM
             result = jobs.KINDS[kind].run(store, inputs, actor, str(uuid.uuid4()))
         identity.note(store)

@@ -19,6 +19,7 @@ TITLES = {
     "verify_audit": "Verify the audit log",
     "check_store": "Check the store",
     "erase": "Erase a row",
+    "backup": "Make a backup",
 }
 STATES = {
     Job.State.QUEUED: "It waits for its turn.",
@@ -154,6 +155,13 @@ def _erased(result: Mapping[str, Any]) -> str:
     return f"It is gone, with {counted(int(result.get('entries', 0)), 'entry').replace('entrys', 'entries')} of the change feed."
 
 
+def _backed_up(result: Mapping[str, Any]) -> str:
+    rows, size = counted(int(result.get("rows", 0))), _size(result.get("bytes", 0))
+    said = f"{result.get('name')}: {rows} and {size}, as of change {result.get('seq')}."
+    gone = result.get("removed") or []
+    return said + (f" {counted(len(gone), 'older backup')} {'was' if len(gone) == 1 else 'were'} taken away." if gone else "")
+
+
 _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "load": _loaded,
     "check": _checked,
@@ -165,4 +173,5 @@ _OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "verify_audit": _verified,
     "check_store": _looked,
     "erase": _erased,
+    "backup": _backed_up,
 }

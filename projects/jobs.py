@@ -14,14 +14,16 @@ from uuid import UUID, uuid4
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, connections, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 
-from projects import audit, erasing, exports, loads, notices, plan_runs, plans, soundness, sync, undoing
+from projects import audit, backups, erasing, exports, loads, notices, plan_runs, plans, soundness, sync, undoing
 from projects.errors import JobOver, NotAllowed, StoreBusy, UploadGone
 from projects.models import Job
 from projects.store import books
 from projects.store.connection import Store, get_store
+from projects.store.gauge import BACKUPS, JOBS, Gauge
 from schema_registry import database, rights
 from schema_registry.errors import SpawnError
 
@@ -40,12 +42,13 @@ ended: Counter[tuple[str, str]] = Counter()  # How many jobs ended in this proce
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of job: the right it needs, what does it; whether it is begun again after the owner was killed, and whether it only looks."""
+    """A kind of job: the right it needs, what does it; whether a killed owner begins it again, whether it only looks; its lane."""
 
     right: str
     run: Callable[[Store, Mapping[str, Any], str, str], dict[str, Any]]
     again: bool = False
     looks: bool = False
+    lane: str = JOBS
 
 
 def _sync(store: Store, inputs: Mapping[str, Any], actor: str, job: str) -> dict[str, Any]:
@@ -122,6 +125,7 @@ KINDS: dict[str, Kind] = {
     "verify_audit": Kind(rights.READ_AUDIT, _verify_audit),
     "erase": Kind(rights.MANAGE_TABLES, _erase),
     "check_store": Kind(rights.OPERATE, _check_store, looks=True),
+    "backup": Kind(rights.OPERATE, backups.run, again=True, lane=BACKUPS),
 }
 
 
@@ -178,9 +182,19 @@ def cancel(job: Job, *, actor: str) -> Job:
     return job
 
 
-def next_job() -> Job | None:
-    """Claims the oldest job that waits."""
-    for job in Job.objects.filter(state=Job.State.QUEUED).order_by("created_at")[:1]:
+def lane_of(kind: str) -> str:
+    """The lane that jobs of the kind run in; an older version may not know what a newer one left."""
+    return KINDS[kind].lane if kind in KINDS else JOBS
+
+
+def of_lane(lane: str) -> QuerySet[Job]:
+    """The jobs of one lane."""
+    return Job.objects.exclude(kind__in=[kind for kind, known in KINDS.items() if known.lane != lane])
+
+
+def next_job(lane: str = JOBS) -> Job | None:
+    """Claims the oldest job of the lane that waits."""
+    for job in of_lane(lane).filter(state=Job.State.QUEUED).order_by("created_at")[:1]:
         claimed = Job.objects.filter(id=job.id, state=Job.State.QUEUED).update(state=Job.State.RUNNING, started_at=timezone.now())
         if claimed:
             job.refresh_from_db()
@@ -197,7 +211,8 @@ def run(store: Store, job: Job, is_ending: Callable[[], bool] = lambda: False) -
     cancelled = _running[job.id] = threading.Event()
     try:
         check_right(job.kind, job.created_by)
-        with measured(store, lambda percent: _show_progress(job, percent), is_cancelled=cancelled.is_set):
+        gauge = store.gauge(lane_of(job.kind))
+        with measured(gauge, lambda percent: _show_progress(job, percent), is_cancelled=cancelled.is_set):
             result = KINDS[job.kind].run(store, job.inputs, actor, str(job.id))
     except SpawnError as error:
         _finish(job, Job.State.FAILED, told(error), str(error))
@@ -285,9 +300,10 @@ def told(error: SpawnError) -> dict[str, Any]:
 
 @contextmanager
 def measured(
-    store: Store, report: Callable[[float], Any], every: float = 0.3, is_cancelled: Callable[[], bool] = lambda: False
+    gauge: Gauge, report: Callable[[float], Any], every: float = 0.3, is_cancelled: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
-    """Reports every so many seconds how far, in percent, the store's long work is, and interrupts it once it is cancelled."""
+    """Reports every so many seconds how far, in percent, the work of a lane is, and interrupts it once it is cancelled."""
+    gauge.begin()
     ended = threading.Event()
 
     def watch() -> None:
@@ -295,9 +311,9 @@ def measured(
         try:
             while not ended.wait(LOOK):
                 if is_cancelled():  # Again and again: between two statements an interrupt is lost.
-                    store.measured_cursor().interrupt()
+                    gauge.stop()
                 if time.monotonic() >= due:
-                    report(store.progress())
+                    report(gauge.progress())
                     due = time.monotonic() + every
         finally:
             connections.close_all()  # This thread's own.
@@ -311,9 +327,9 @@ def measured(
         watcher.join()
 
 
-def recover(store: Store) -> list[Job]:
-    """At start, ends what a killed owner left running; gives those jobs."""
-    left = list(Job.objects.filter(state=Job.State.RUNNING))
+def recover(store: Store, lane: str | None = None) -> list[Job]:
+    """Ends what is left running, by a killed owner or in the lane; gives those jobs."""
+    left = [job for job in Job.objects.filter(state=Job.State.RUNNING) if lane in (None, lane_of(job.kind))]
     for job in left:
         done = _settle(store, job)
         audit.record("job.recover", f"{job.kind} {job.id}", actor=SYSTEM, detail={"done": done})

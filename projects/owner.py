@@ -6,15 +6,17 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import connections
 from django.utils import timezone
 
 from projects import archives, audit, drift, idempotency, identity, jobs, notices, one_table, plan_runs
 from projects.models import Job, Owner
-from projects.schedule import SyncSchedule
+from projects.schedule import BACKUP, SYNC, Schedule
 from projects.store import apart, checkpoints, spool
 from projects.store.connection import Store, get_store
+from projects.store.gauge import LANES
 from schema_registry import audit as chain
 
 log = logging.getLogger(__name__)
@@ -27,18 +29,18 @@ STOPPING = 20.0  # seconds that a stop waits for the job, the notice and the hea
 
 
 class Duties:
-    """The three threads of an owner: the heartbeat, which also opens the file, sets things right and keeps the schedule; jobs; notices."""
+    """The threads of an owner: the heartbeat, which also opens the file, sets things right and keeps the schedules; jobs; notices."""
 
     def __init__(self) -> None:
         self._ended = threading.Event()
         self._ready = threading.Event()
-        self._schedule = SyncSchedule()
+        self._schedules = (Schedule(SYNC), Schedule(BACKUP))
         self._swept: float | None = None
-        self._unsettled = False
-        self._threads = [
-            threading.Thread(target=self._beat, name="duckspawn-heartbeat", daemon=True),
-            threading.Thread(target=self._repeat, args=(self._next,), name="duckspawn-jobs", daemon=True),
-            threading.Thread(target=self._repeat, args=(self._deliver,), name="duckspawn-notices", daemon=True),
+        self._unsettled: set[str] = set()
+        loops = [*((lane, partial(self._next, lane)) for lane in LANES), ("notices", self._deliver)]
+        self._threads = [threading.Thread(target=self._beat, name="duckspawn-heartbeat", daemon=True)]
+        self._threads += [
+            threading.Thread(target=self._repeat, args=(look,), name=f"duckspawn-{name}", daemon=True) for name, look in loops
         ]
 
     def start(self) -> None:
@@ -51,8 +53,8 @@ class Duties:
         store = get_store()
         until = time.monotonic() + STOPPING
         while any(thread.is_alive() for thread in self._threads) and time.monotonic() < until:
-            if store.is_open:  # Again and again: between two statements an interrupt is lost.
-                store.measured_cursor().interrupt()
+            for lane in LANES if store.is_open else ():  # Again and again: between two statements an interrupt is lost.
+                store.gauge(lane).stop()
             for thread in self._threads:
                 thread.join(timeout=0.1)
         store.close()
@@ -77,7 +79,8 @@ class Duties:
             Owner.objects.update_or_create(id=1, defaults={"pid": os.getpid(), "started_at": started, "beat_at": timezone.now()})
             plan_runs.recover(store)
             audit.witness(chain.head())
-            self._schedule.keep()
+            for schedule in self._schedules:
+                schedule.keep()
             checkpoints.fold(store)
         except Exception as error:  # noqa: BLE001 - the heartbeat survives anything, and tries again at the next beat
             log.warning("the store is not ready: %s", error)
@@ -91,17 +94,17 @@ class Duties:
         finally:
             connections.close_all()
 
-    def _next(self) -> bool:
+    def _next(self, lane: str) -> bool:
         try:
-            if self._unsettled:  # Django's database failed before the last job's end was recorded.
-                jobs.recover(get_store())
-                self._unsettled = False
-            job = jobs.next_job()
+            if lane in self._unsettled:  # Django's database failed before the last job's end was recorded.
+                jobs.recover(get_store(), lane)
+                self._unsettled.discard(lane)
+            job = jobs.next_job(lane)
             if job:
                 jobs.run(get_store(), job, self._ended.is_set)
         except Exception:  # the loop of jobs survives anything
             log.exception("the jobs cannot be looked for")
-            self._unsettled = True
+            self._unsettled.add(lane)
             return False
         return job is not None
 
@@ -176,5 +179,6 @@ def is_beating() -> bool:
 
 
 def place_in_queue(job: Job) -> int:
-    """How many jobs are before this one, the running one included."""
-    return Job.objects.filter(state__in=(Job.State.QUEUED, Job.State.RUNNING), created_at__lt=job.created_at).count()
+    """How many jobs are before this one in its lane, the running one included."""
+    before = jobs.of_lane(jobs.lane_of(job.kind)).filter(created_at__lt=job.created_at)
+    return before.filter(state__in=(Job.State.QUEUED, Job.State.RUNNING)).count()

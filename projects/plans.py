@@ -106,7 +106,7 @@ def needs_nobody(plan: Plan) -> bool:
 def waits_for(plan: Plan) -> str:
     """What a plan waits for, in sentences."""
     if plan.state == State.APPLYING and get_store().locks.of(plan.table).is_shared:
-        return "A load of the table has to end first."
+        return "A load of the table, or a backup, has to end first."
     if plan.state not in OPEN:
         return ""
     said = []

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects import change_views, drift_views, plan_views, row_views, sync_views, table_views
+from projects import backup_views, change_views, drift_views, plan_views, row_views, sync_views, table_views
 from projects.openapi import Docs, Document, TableJsonSchema
 
 urlpatterns = [
@@ -31,5 +31,6 @@ urlpatterns = [
     path("admin/tables", table_views.Tables.as_view()),
     path("admin/tables/<str:table>", table_views.Table.as_view()),
     path("admin/tables/<str:table>/aliases/<str:alias>", table_views.TableAlias.as_view()),
+    path("admin/backups", backup_views.Backups.as_view()),
     path("admin/audit/verify", table_views.VerifyAudit.as_view()),
 ]

@@ -3,14 +3,15 @@
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from projects import exports, job_rights, job_words, owner, rejects
-from projects.errors import JobFileNotFound, JobOver, NotAllowed, StoreBusy
+from projects import backup_jobs, backups, exports, job_rights, job_words, owner, rejects
+from projects.errors import BackupDirMissing, JobFileNotFound, JobOver, NotAllowed, StoreBusy
 from projects.job_words import KINDS_IN_ORDER
 from projects.models import Job
 from projects.store.connection import get_store
@@ -35,6 +36,15 @@ class Jobs(Part):
 
     title = "Jobs"
     template_name, part_name = "console/jobs.html", "console/jobs_list.html"
+    rights = {"GET": rights.READ_ROWS, "POST": rights.OPERATE}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Has a backup made."""
+        try:
+            return redirect("console:job", backup_jobs.left(request.user).id)
+        except BackupDirMissing as error:
+            messages.warning(request, str(error))
+        return redirect(request.path)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         seen, chosen = job_rights.visible(self.request.user), self._chosen()
@@ -49,6 +59,8 @@ class Jobs(Part):
             "kinds": KINDS_IN_ORDER,
             "states": Job.State.values,
             "asked": self.request.GET,
+            "backed_up_at": backups.last_finished() if self.allows(rights.OPERATE) else None,
+            "has_shelf": settings.BACKUP_DIR is not None,
         }
         return super().get_context_data(**kwargs) | more
 

@@ -23,6 +23,7 @@ from projects.errors import StoreClosed, TableNotFound
 from projects.store import books
 from projects.store.books import Entry, EntryRelation, LiveTable
 from projects.store.errors import RowsMoved, translated
+from projects.store.gauge import JOBS, LANES, Gauge
 from projects.store.locks import TableLocks
 from projects.store.opening import Guard, Limits, check_untouched, connect, lock_down, make_folders
 from projects.store.prepared import Prepared
@@ -86,8 +87,7 @@ class Store:
         self._news = threading.Condition()
         self._hushed = False
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._measured: duckdb.DuckDBPyConnection | None = None
-        self._stretch = (0.0, 100.0)
+        self._gauges: dict[str, Gauge] = {}
         self._closed = False
         self._catalogue: dict[str, LiveTable] = {}
         self._seq = 0
@@ -131,9 +131,7 @@ class Store:
             try:
                 if self.guard:
                     check_untouched(connection, self.guard)
-                self._measured = connection.cursor()
-                self._measured.execute("SET enable_progress_bar = true")
-                self._measured.execute("SET enable_progress_bar_print = false")
+                self._gauges = {lane: Gauge(connection) for lane in LANES}
                 lock_down(connection, self.spool)
                 books.prepare(connection)
                 self._catalogue = books.tables(connection)
@@ -161,7 +159,7 @@ class Store:
         with self._opening:
             if self._connection is not None and failed in (None, self._connection):
                 self._connection.close()
-                self._connection = self._measured = None
+                self._connection, self._gauges = None, {}
 
     def _open_anew(self, failed: duckdb.DuckDBPyConnection, error: duckdb.FatalException) -> None:
         log.error("DuckDB failed; the file is opened anew: %s", error)
@@ -170,22 +168,23 @@ class Store:
 
     # Long work.
 
+    def gauge(self, lane: str = JOBS) -> Gauge:
+        """What measures the job that runs in the lane. Raises StoreClosed, and as `connection`."""
+        if self.connection() and lane in self._gauges:
+            return self._gauges[lane]
+        raise StoreClosed()
+
     def measured_cursor(self) -> duckdb.DuckDBPyConnection:
-        """The one cursor that tells how far it is, for the one job that runs: once locked, no other can be told to."""
-        self.connection()
-        if self._measured is None:
-            raise StoreClosed()
-        return self._measured
+        """The cursor of the one job that people wait for."""
+        return self.gauge().cursor
 
     def progress(self) -> float:
-        """How far the measured cursor's work is, in percent; the beginning of its stretch where its statement cannot tell."""
-        low, high = self._stretch
-        done = max(self._measured.query_progress(), 0.0) if self._measured is not None else 0.0
-        return low + (high - low) * done / 100
+        """How far that job is, in percent."""
+        return self.gauge().progress()
 
     def stretch(self, low: float, high: float) -> None:
-        """Says which part of the whole work, in percent, the measured cursor's next statements are."""
-        self._stretch = (low, high)
+        """Says which part of it, in percent, the measured cursor's next statements are."""
+        self.gauge().stretch(low, high)
 
     # Reading.
 
@@ -249,6 +248,12 @@ class Store:
     def lasting(self, tables: Iterable[str]) -> dict[str, int]:
         """For each table the number of the last commit that took rows of it away or changed them, for `Transaction.relies_on`."""
         return {table: self._shaken.get(table.casefold(), 0) for table in tables}
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nobody commits to the file meanwhile, so what is begun here in it and elsewhere is of one moment. For milliseconds only."""
+        with self._committing:
+            yield
 
     def is_live(self, table: LiveTable) -> bool:
         """Whether the table is still the one that it was, once a commit under way is through: DuckDB shows it sooner than `table` does."""

@@ -1,5 +1,6 @@
 """The spool: the one folder that DuckDB may touch, where uploads, rejects and half-made archives stand."""
 
+import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -61,19 +62,19 @@ def _put(file: FileIO, piece: bytes) -> None:
 
 
 def sweep(store: Store) -> int:
-    """Removes what a process that was killed left behind; gives the number of files. Jobs' own files stay for seven days."""
-    leftovers = [path for path in _files(store) if not path.name.startswith("job-")]
+    """Removes what a process that was killed left behind; gives their number. Jobs' own files stay for seven days."""
+    leftovers = [path for path in store.spool.glob("*") if not path.name.startswith("job-")]
     for path in leftovers:
-        path.unlink(missing_ok=True)
+        remove(path)
     return len(leftovers) + expire(store)
 
 
 def expire(store: Store) -> int:
     """Removes the files that jobs made more than seven days ago; gives their number."""
     old = time.time() - JOB_FILES_KEPT
-    expired = [path for path in _files(store) if path.name.startswith("job-") and path.stat().st_mtime < old]
+    expired = [path for path in store.spool.glob("job-*") if path.stat().st_mtime < old]
     for path in expired:
-        path.unlink(missing_ok=True)
+        remove(path)
     return len(expired)
 
 
@@ -89,3 +90,11 @@ def forgotten(store: Store) -> Iterator[Path]:
 
 def _files(store: Store) -> list[Path]:
     return [path for path in store.spool.glob("*") if path.is_file()]
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or the folder of a backup."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -163,7 +163,7 @@ def test_a_right_that_was_lost_stops_the_job(running: Store) -> None:
         ("viewer", {"export"}),
         ("editor", {"export", "check", "load"}),
         ("steward", {"export", "check", "load", "sync", "initialize", "verify_audit", "apply", "undo", "erase"}),
-        ("operator", {"export", "verify_audit", "check_store"}),
+        ("operator", {"export", "verify_audit", "check_store", "backup"}),
     ],
 )
 def test_a_role_may_leave_the_jobs_that_it_may_do_itself(roles: None, role: str, may: set[str]) -> None:

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from projects import jobs, owner
 from projects.models import Job, Notice
-from projects.schedule import SyncSchedule
+from projects.schedule import SYNC, Schedule
 from projects.store.connection import Store
 from tests.conftest import client_of, user_with_role
 from tests.projects.ontology import NOWHERE, Ontology, outcomes, send
@@ -39,14 +39,14 @@ def ended_ago(job: Job, seconds: int) -> None:
 
 @pytest.mark.django_db
 def test_no_sync_is_left_where_none_was_asked_for(store: Store) -> None:
-    assert SyncSchedule().keep() is None
+    assert Schedule(SYNC).keep() is None
     assert Job.objects.count() == 0
 
 
 @threaded
 def test_a_sync_is_left_once_the_last_one_is_long_enough_ago(ontology: Ontology, store: Store, settings) -> None:
     settings.SYNC_EVERY = 60
-    schedule = SyncSchedule()
+    schedule = Schedule(SYNC)
     first = schedule.keep()
     assert first
     assert (first.kind, first.state, first.created_by) == ("sync", "queued", None)
@@ -54,9 +54,9 @@ def test_a_sync_is_left_once_the_last_one_is_long_enough_ago(ontology: Ontology,
     assert outcomes(run_next(store).result) == {"turbines": "created", "sites": "created"}
     assert schedule.keep() is None  # It has just been done.
     ended_ago(first, 59)
-    assert SyncSchedule().keep() is None  # Nor by an owner that starts now.
+    assert Schedule(SYNC).keep() is None  # Nor by an owner that starts now.
     ended_ago(first, 61)
-    second = SyncSchedule().keep()
+    second = Schedule(SYNC).keep()
     assert second and second != first
     assert outcomes(run_next(store).result) == {"turbines": "unchanged", "sites": "unchanged"}
 
@@ -64,7 +64,7 @@ def test_a_sync_is_left_once_the_last_one_is_long_enough_ago(ontology: Ontology,
 @threaded
 def test_an_owner_that_asks_often_leaves_the_database_alone(ontology, store, settings, django_assert_num_queries) -> None:
     settings.SYNC_EVERY = 60
-    schedule = SyncSchedule()
+    schedule = Schedule(SYNC)
     schedule.keep()
     run_next(store)
     schedule.keep()
@@ -78,7 +78,7 @@ def test_none_is_left_beside_another_of_every_table(store: Store, settings, stat
     settings.SYNC_EVERY = 60
     other = jobs.leave("sync", {"names": [], "dry_run": False})
     Job.objects.filter(id=other.id).update(state=state)
-    schedule = SyncSchedule()
+    schedule = Schedule(SYNC)
     assert schedule.keep() is None
     ended = {"state": "done", "finished_at": timezone.now()}
     Job.objects.filter(id=other.id).update(**ended)
@@ -90,7 +90,7 @@ def test_none_is_left_beside_another_of_every_table(store: Store, settings, stat
 def test_a_sync_of_some_tables_or_a_dry_run_does_not_stand_for_it(store: Store, settings, inputs: dict) -> None:
     settings.SYNC_EVERY = 60
     jobs.leave("sync", inputs)
-    assert SyncSchedule().keep()
+    assert Schedule(SYNC).keep()
 
 
 @threaded
@@ -101,7 +101,7 @@ def test_an_outage_is_told_once(ontology: Ontology, store: Store, settings) -> N
     def sync_at(url: str) -> tuple[str, int]:
         """How a scheduled sync ends, and how many notices there are then."""
         settings.ONTO_SERVER_URL = url
-        assert SyncSchedule().keep()
+        assert Schedule(SYNC).keep()
         job = run_next(store)
         ended_ago(job, 61)
         return job.state, Notice.objects.count()
@@ -165,7 +165,7 @@ def test_only_what_is_named_is_synced(ontology: Ontology, store: Store, steward_
 @pytest.mark.django_db
 def test_a_sync_that_is_queued_already_is_answered(store: Store, settings, steward_client: APIClient) -> None:
     settings.SYNC_EVERY = 60
-    scheduled = SyncSchedule().keep()
+    scheduled = Schedule(SYNC).keep()
     assert scheduled
     asked = [send(steward_client, "post", "/admin/sync", body) for body in (None, {}, {"names": ["b", "a"]}, {"names": ["a", "b"]})]
     ids = [answer.json()["id"] for answer in asked]

@@ -61,6 +61,7 @@ def test_the_commands_work_beside_a_running_server_whose_requests_go_on(flights:
     loaded = flights.command("load_rows", "weather", str(DATA / "weather.csv"), "--null", "NA")
     again = flights.command("load_rows", "weather", str(DATA / "weather.csv"), "--null", "NA")
     verified = flights.command("verify_audit")
+    backed_up = flights.command("backup", str(flights.folder / "backups"))
     ended.set()
     reader.join()
     assert (synced.returncode, loaded.returncode, again.returncode, verified.returncode) == (0, 0, 1, 0), synced.stderr + loaded.stderr
@@ -68,9 +69,52 @@ def test_the_commands_work_beside_a_running_server_whose_requests_go_on(flights:
     assert "26,115 rows" in loaded.stdout
     assert "row 1, origin,time_hour: 'EWR,2013-01-01T06:00:00Z' the table has it already" in again.stderr
     assert set(answers) == {200}
+    assert (backed_up.returncode, "5 tables, 26,115 rows, " in backed_up.stdout) == (0, True), backed_up.stderr
     assert flights.get("/ops/weather?limit=1", headers={"Prefer": "count=exact"}).headers["X-Total-Count"] == "26115"
     job = flights.get("/ops/jobs").json()[-1]
     assert (job["kind"], job["state"], job["done"]) == ("sync", "done", 100)
+
+
+@pytest.mark.long
+def test_what_a_server_backed_up_under_load_is_served_by_another(flights: Server) -> None:
+    """With its rows, its plans and what they archived, its people, and an audit log that verifies."""
+    flights.start()
+    assert flights.command("load_rows", "airlines", str(DATA / "airlines.csv")).returncode == 0
+    assert flights.command("load_rows", "airports", str(DATA / "airports.csv"), "--null", "NA").returncode == 0
+    dropped = requests.delete(f"{flights.url}/admin/tables/airports?confirm=airports", headers=flights.session.headers, timeout=30)
+    assert dropped.status_code == 200, dropped.text
+    ended, written = threading.Event(), []
+
+    def write() -> None:
+        while not ended.is_set():
+            change = {"name": f"made {len(written)}"}
+            written.append(flights.session.patch(f"{flights.url}/ops/airlines/UA", json=change, timeout=30).status_code)
+
+    writers = [threading.Thread(target=write)]
+    for writer in writers:
+        writer.start()
+    backed_up = flights.command("backup", str(flights.folder / "backups"))
+    ended.set()
+    for writer in writers:
+        writer.join()
+    flights.stop()
+    assert (backed_up.returncode, set(written)) == (0, {200}), backed_up.stderr
+    back = flights.folder / "back"
+    restored = flights.command("restore", str(flights.folder / "backups"), "--to", str(back))
+    assert restored.returncode == 0, restored.stderr
+    settings = dict(line.split("=", 1) for line in restored.stdout.splitlines() if "=" in line)
+    assert flights.command("verify_audit", **settings).returncode == 0
+    flights.environment |= settings
+    flights.start()
+    assert len(flights.get("/ops/airlines").json()) == 16
+    told = flights.get("/ops/airlines/changes?limit=10000").json()[-1]["after"]
+    assert flights.get("/ops/airlines/UA").json() == told and int(told["name"].removeprefix("made ")) < len(written)
+    plan = next(plan for plan in flights.get("/admin/plans").json() if plan["table"] == "airports" and plan["kind"] == "drop")
+    undone = flights.command("undo_plan", str(plan["id"]), "--confirm", "airports")
+    assert undone.returncode == 0, undone.stdout + undone.stderr
+    assert flights.get("/ops/airports?limit=1", headers={"Prefer": "count=exact"}).headers["X-Total-Count"] == "1458"
+    assert [job["state"] for job in flights.get("/ops/jobs").json() if job["kind"] == "backup"] == ["done"]
+    assert flights.command("verify_audit").returncode == 0
 
 
 @pytest.mark.long

@@ -48,7 +48,7 @@ OURS: dict[str, Visit] = {
     "schema": Visit("schemas/hostile/"),
     "diagram": Visit("diagram/"),
     "query": Visit("query/", posts=ALL),
-    "jobs": Visit("jobs/"),
+    "jobs": Visit("jobs/", posts=OPERATORS),
     "job": Visit("jobs/{job}/", may=OPERATORS, posts=ALL, hidden=ALL),
     "plans": Visit("plans/", posts=STEWARDS),
     "plans_together": Visit("plans/together/?plans={plan}", may=STEWARDS, posts=STEWARDS),

@@ -42,6 +42,9 @@ def manage(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]
         ("QUERY_TIMEOUT", "-1"),
         ("SYNC_EVERY", "9"),
         ("SYNC_EVERY", "12.5"),
+        ("BACKUP_EVERY", "59"),
+        ("BACKUP_EVERY", "3600"),  # without BACKUP_DIR
+        ("BACKUP_KEEP", "-1"),
         ("NOTIFY_URL", "ftp://u:hush@host/x"),
         ("NOTIFY_MAIL", "team@example.org, nobody"),
         ("EMAIL_URL", "smtp://u:hush@host:port"),
