@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.encoding import escape_uri_path
 from rest_framework import exceptions as rest
 
+from duckspawn_site.auth import errors as auth
 from projects import audit
 from projects import errors as projects
 from schema_registry import errors as registry
@@ -124,6 +125,9 @@ ANSWERS: dict[type[BaseException], Answer] = {
     rest.NotAcceptable: Answer(406, "not-acceptable", "No format that you accept"),
     rest.UnsupportedMediaType: Answer(415, "unsupported-media-type", "This content type is not taken"),
     rest.Throttled: Answer(429, "throttled", "Too many requests", retry_after=1),
+    auth.AuthError: Answer(401, "authentication-failed", "The credentials are not accepted"),
+    auth.TooManyRequests: Answer(429, "throttled", "Too many requests"),
+    auth.LoginSlowed: Answer(429, "login-slowed", "Too many failed logins"),
     RequestDataTooBig: Answer(413, "too-large", "The body is too large"),
     SuspiciousOperation: Answer(400, "bad-request", "The request is not understood"),
 }

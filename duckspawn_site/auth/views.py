@@ -6,13 +6,14 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
-from rest_framework.authentication import BaseAuthentication, BasicAuthentication, SessionAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from duckspawn_site.auth import tokens
 from duckspawn_site.auth.authentication import TokenAuthentication
+from duckspawn_site.auth.logins import BasicAuthentication
 from duckspawn_site.auth.models import Token
 from duckspawn_site.auth.serializers import NewTokenSerializer, TokenSerializer, WishSerializer
 
