@@ -43,6 +43,8 @@ class Server:
             "DATABASE_URL": f"sqlite:///{folder / 'app.sqlite3'}",
             "DUCKDB_PATH": str(folder / "data.db"),
             "PORT": str(self.port),
+            "THROTTLE": "off",
+            "THROTTLE_ANON": "off",
             "DJANGO_SUPERUSER_USERNAME": USER,
             "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
             "DJANGO_SETTINGS_MODULE": "benchmarks.bare_settings",

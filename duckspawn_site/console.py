@@ -49,6 +49,7 @@ DATA = [
 PEOPLE = [
     _item("Users", "person", f"{CONSOLE}auth/user/", "auth.view_user", "Who may sign in, and with which role."),
     _item("Groups", "group", f"{CONSOLE}auth/group/", "auth.view_group", "The roles, and the rights of each."),
+    _item("Failed logins", "lock_clock", f"{CONSOLE}axes/accessattempt/", "axes.view_accessattempt", "Who is slowed; let them try again."),
     _item("Tokens", "key", f"{CONSOLE}people/token/", "", "What programs sign in with; revoke them here."),
 ]
 

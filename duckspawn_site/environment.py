@@ -4,6 +4,8 @@ import os
 import re
 import secrets
 import warnings
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +17,17 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
+SECONDS = {"s": 1, "min": 60}
+
 env = environ.Env()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in so many seconds."""
+
+    number: int
+    seconds: int
 
 
 def read_file() -> None:
@@ -82,6 +94,27 @@ def engine_size(name: str, default: str, *, of_memory: bool = False) -> str:
     if found is None or float(found[1]) <= 0 or (found[2] != "" if is_part else found[2] not in [*UNITS][1:]):
         raise ImproperlyConfigured(f"{name}={given!r}: give a size such as 4GB or 512MiB{', or a part such as 50%' if of_memory else ''}.")
     return given
+
+
+def rate(name: str, default: str) -> Rate | None:
+    """A rate in the default's unit, such as `30/min`; None for `off`."""
+    given, unit = text(name, default), default.partition("/")[2]
+    if given.lower() == "off":
+        return None
+    number, _, per = given.partition("/")
+    if per.strip() != unit or not number.strip().isdecimal() or not 1 <= int(number) <= 1_000_000:
+        raise ImproperlyConfigured(
+            f"{name}={given!r}: give off, or a whole number from 1 to 1000000 with /{unit} after it, such as {default}."
+        )
+    return Rate(int(number), SECONDS[unit])
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Addresses such as 10.0.0.7 or networks such as 10.0.0.0/8, separated by commas."""
+    try:
+        return [ip_network(word) for word in words(name, [])]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}={text(name)!r}: give addresses or networks, such as 10.0.0.7,10.1.0.0/16; {error}.") from error
 
 
 def flag(name: str, default: bool) -> bool:
@@ -180,11 +213,11 @@ def mail_server(name: str, default: str) -> dict[str, Any]:
 
 
 def origins(name: str) -> list[str]:
-    """A list of origins such as `https://data.example.org`."""
-    given = words(name, [])
+    """A list of origins such as `https://data.example.org`: a scheme, a host and perhaps a port, and nothing after them."""
+    given = [origin.rstrip("/") for origin in words(name, [])]
     for origin in given:
-        if not origin.startswith(("http://", "https://")):
-            raise ImproperlyConfigured(f"{name}={origin!r}: each origin begins with http:// or https://.")
+        if not _is_http(origin) or any(urlsplit(origin)[2:]) or "@" in origin:
+            raise ImproperlyConfigured(f"{name}={origin!r}: give origins such as https://data.example.org, without a path.")
     return given
 
 

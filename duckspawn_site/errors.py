@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.encoding import escape_uri_path
 from rest_framework import exceptions as rest
 
+from duckspawn_site.auth import errors as auth
 from projects import audit
 from projects import errors as projects
 from schema_registry import errors as registry
@@ -133,7 +134,6 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.SchemaMismatch: Answer(500, "schema-mismatch", "The table did not come out as wanted"),
     projects.BackupFailed: Answer(500, "backup-failed", "The backup was not made"),
     projects.BackupDamaged: Answer(500, "backup-damaged", "The backup is damaged"),
-    projects.FolderUnusable: Answer(500, "folder-unusable", "A folder cannot be used"),
     projects.JobFailed: Answer(500, "job-failed", "The job failed"),
     # Django's and REST framework's own.
     rest.ValidationError: Answer(422, "invalid", "Some values are not accepted"),
@@ -148,6 +148,9 @@ ANSWERS: dict[type[BaseException], Answer] = {
     rest.NotAcceptable: Answer(406, "not-acceptable", "No format that you accept"),
     rest.UnsupportedMediaType: Answer(415, "unsupported-media-type", "This content type is not taken"),
     rest.Throttled: Answer(429, "throttled", "Too many requests", retry_after=1),
+    auth.AuthError: Answer(401, "authentication-failed", "The credentials are not accepted"),
+    auth.TooManyRequests: Answer(429, "throttled", "Too many requests"),
+    auth.LoginSlowed: Answer(429, "login-slowed", "Too many failed logins"),
     RequestDataTooBig: Answer(413, "too-large", "The body is too large"),
     SuspiciousOperation: Answer(400, "bad-request", "The request is not understood"),
 }

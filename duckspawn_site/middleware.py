@@ -15,7 +15,7 @@ Answerer = Callable[[HttpRequest], HttpResponseBase]
 # Alpine, which the console is made with, needs unsafe-eval; unfold and Swagger UI write styles inline.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "object-src 'none'; base-uri 'none'; form-action 'self'"
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 # These have slashes of their own: Django's admin site ends each path with one, a static file never does.
 SLASHED = ("/console/", "/static/")

@@ -105,7 +105,38 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # Both speak for hosts that are not ours: W005 wants HSTS for every subdomain of the operator's domain, W021 a place in the
 # browsers' preload list. Django's docs warn that either, set in error, breaks those hosts for as long as the year lasts.
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+# axes.W002 wants a middleware that answers slowed logins; ours are errors like the rest (duckspawn_site/auth/logins.py).
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021", "axes.W002"]
+
+# How fast somebody may ask, and whose word about addresses is taken (X-Forwarded-For); nobody's by default.
+THROTTLE = env.rate("THROTTLE", "1000/s")
+THROTTLE_ANON = env.rate("THROTTLE_ANON", "30/min")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+
+# Which pages of other origins may ask, with a token of their own: a browser's cookies are for ours alone.
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ORIGINS")
+CORS_ALLOW_HEADERS = (
+    *("accept", "authorization", "content-encoding", "content-type", "idempotency-key", "if-match", "if-none-match"),
+    *("last-event-id", "prefer", "x-request-id"),
+)
+CORS_EXPOSE_HEADERS = (
+    *("content-disposition", "deprecation", "etag", "link", "location", "preference-applied", "retry-after"),
+    *("x-request-id", "x-total-count"),
+)
+CORS_URLS_REGEX = r"^/(?!console/|auth/)"
+
+# Failed logins, by user and address together (duckspawn_site/auth/logins.py); what they are slowed by is said there.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=5)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # Who goes on trying is not locked out for ever.
+AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "duckspawn_site.auth.logins.name_tried"
+AXES_CLIENT_IP_CALLABLE = "monitoring.addresses.client_address"
+AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken"]  # and the password; a log without name and address helps nobody.
+AXES_DISABLE_ACCESS_LOG = True  # The access log has a line for each request.
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 
 SAMPLE_EVERY = env.seconds_between("SAMPLE_EVERY", default=60, lowest=10, highest=3600)
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
@@ -123,6 +154,8 @@ INSTALLED_APPS = [
     "django_prometheus",
     "rest_framework",
     "knox",
+    "axes",
+    "corsheaders",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "schema_registry",
@@ -139,6 +172,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "monitoring.probes.Probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
+    "duckspawn_site.throttle.Throttle",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -5,11 +5,12 @@ from typing import Any
 from django.contrib.auth.forms import AuthenticationForm as DjangoAuthenticationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
+from duckspawn_site.auth.errors import LoginSlowed
 from schema_registry.rights import may_enter
 
 NO_ROLE = "This account has no role here yet. Ask somebody who gives roles for one."
@@ -17,6 +18,15 @@ NO_ROLE = "This account has no role here yet. Ask somebody who gives roles for o
 
 class ConsoleLogin(AuthenticationForm):
     """Name and password of somebody who is active and has a right of ours; Django's own form asks for its staff flag."""
+
+    wait = 0  # seconds, where too many logins failed
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            return super().clean()
+        except LoginSlowed as error:
+            self.wait = error.wait
+            raise ValidationError(str(error), code="login-slowed") from error
 
     def confirm_login_allowed(self, user: User) -> None:
         DjangoAuthenticationForm.confirm_login_allowed(self, user)
@@ -32,6 +42,13 @@ class ConsoleSite(UnfoldAdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         return may_enter(request.user)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The login page; with 429 where too many logins failed."""
+        page = super().login(request, extra_context)
+        if wait := getattr(getattr(page, "context_data", {}).get("form"), "wait", 0):
+            page.status_code, page.headers["Retry-After"] = 429, str(wait)
+        return page
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What needs a person now, and how the service is."""

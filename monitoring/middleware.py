@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 
 from monitoring import traffic
+from monitoring.addresses import client_address
 from monitoring.probes import PROBES
 
 HEADER = "X-Request-ID"
@@ -108,7 +109,7 @@ class _Line:
             status=self.response.status_code,
             ms=round((time.perf_counter() - self.started) * 1000, 1),
             bytes=0 if request.method == "HEAD" else size,
-            address=request.META.get("REMOTE_ADDR", ""),
+            address=client_address(request) or "",
             **_who(request),
             **self.ids,
             **more,

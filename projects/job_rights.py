@@ -7,14 +7,22 @@ from django.db.models import QuerySet
 
 from projects import jobs
 from projects.errors import JobNotFound, NotAllowed
-from projects.models import Job
+from projects.models import Job, Plan
 from schema_registry import rights
 
 
 def visible(user: Any, token: Any = None) -> QuerySet[Job]:
     """The jobs that a list shows: a person's own, or everybody's with the right to."""
     everybodys = rights.allows(user, token, rights.MANAGE_JOBS)
-    return Job.objects.select_related("created_by").filter(**({} if everybodys else {"created_by": user}))
+    seen = Job.objects.select_related("created_by").filter(**({} if everybodys else {"created_by": user}))
+    return seen.filter(pk__in=_reached(seen, token)) if rights.is_scoped(token) else seen
+
+
+def _reached(jobs_seen: QuerySet[Job], token: Any) -> list[UUID]:
+    """Those of one table that the token reaches; what concerns many tables is for tokens that reach all."""
+    tables = dict(Plan.objects.values_list("pk", "table"))
+    named = ((pk, given.get("table") or tables.get(given.get("plan"))) for pk, given in jobs_seen.values_list("pk", "inputs"))
+    return [pk for pk, table in named if table and rights.reaches(token, table)]
 
 
 def found(job: UUID | str, user: Any, token: Any = None) -> Job:

@@ -146,8 +146,8 @@ def _document(request: Request) -> bytes:
     store, table = get_store(), request.query_params.get("table")
     store.connection()
     if table:
-        live = store.table(table)
         check_scope(request, table)
+        live = store.table(table)
         with _making:
             return _of_table(store, live.schema)
     generation = store.generation  # Read before the tables: what is kept under it is never older than it.

@@ -106,7 +106,11 @@ class Table(APIView):
         store = get_store()
 
         def seen(live: LiveTable) -> Response:
-            return exchange.telling(Response(described.detail(store, live)), Names(live, table).used)
+            shown = described.detail(store, live)
+            for reference in shown["references"]:
+                if not rights.reaches(request.auth, reference["references"].partition(".")[0]):
+                    reference["rows_without"] = None  # It would tell which keys the other table has.
+            return exchange.telling(Response(shown), Names(live, table).used)
 
         return steadily(store, table, seen)
 

@@ -15,6 +15,7 @@ MANAGE_TABLES = "projects.manage_tables"  # tables, plans, sources, initialize
 MANAGE_JOBS = "projects.manage_jobs"  # everybody's jobs
 READ_AUDIT = "schema_registry.read_audit"
 OPERATE = "monitoring.operate"  # log level, metrics, backup
+WHOLE = (READ_AUDIT, OPERATE)  # What these show is of every table: a token that reaches some only has them not.
 ALL = (READ_ROWS, WRITE_ROWS, MANAGE_TABLES, MANAGE_JOBS, READ_AUDIT, OPERATE)
 
 

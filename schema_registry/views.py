@@ -5,6 +5,7 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -29,7 +30,8 @@ class SchemasView(ViewSet):
     @extend_schema(operation_id="list_schemas", summary="The latest schema of every table", responses=SnapshotSerializer(many=True))
     def list(self, request: Request) -> Response:
         _known(request, ())
-        return Response(SnapshotSerializer(snapshots.latest_of_each(), many=True).data)
+        seen = [one for one in snapshots.latest_of_each() if rights.reaches(request.auth, one.table_name)]
+        return Response(SnapshotSerializer(seen, many=True).data)
 
     @extend_schema(
         operation_id="list_schema_versions",
@@ -47,6 +49,7 @@ class SchemasView(ViewSet):
     )
     def versions(self, request: Request, name: str) -> Response:
         _known(request, ("diff",))
+        _check_scope(request, name)
         if "diff" in request.query_params:
             first, last = _versions_to_compare(request.query_params["diff"])
             changes = diff(snapshots.version(name, first).as_schema(), snapshots.version(name, last).as_schema())
@@ -56,6 +59,7 @@ class SchemasView(ViewSet):
     @extend_schema(operation_id="get_schema_version", summary="One version of a table's schema", responses=WholeSnapshotSerializer)
     def version(self, request: Request, name: str, number: int) -> Response:
         _known(request, ())
+        _check_scope(request, name)
         return Response(WholeSnapshotSerializer(snapshots.version(name, number)).data)
 
 
@@ -93,6 +97,12 @@ def _known(request: Request, names: tuple[str, ...]) -> None:
     """A parameter that means nothing here is refused, never ignored; `format` is the renderers' own."""
     if unknown := [name for name in request.query_params if name not in (*names, "format")]:
         raise BadQuery(detail=f"There is no parameter {unknown[0]} here; there is {', '.join(names) or 'none'}.")
+
+
+def _check_scope(request: Request, name: str) -> None:
+    """Raises PermissionDenied where the token does not reach the table."""
+    if not rights.reaches(request.auth, name):
+        raise PermissionDenied(f"This token does not reach the table {name}.")
 
 
 def _versions_to_compare(text: str) -> tuple[int, int]:

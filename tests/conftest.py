@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connections
 from rest_framework.test import APIClient
 
+from duckspawn_site import throttle
 from duckspawn_site.auth import authentication
 from duckspawn_site.auth.models import Token
 from monitoring import checks, draining, figures
@@ -56,6 +57,7 @@ def own_store(settings, tmp_path: Path) -> Iterator[Path]:
     forget_decided()
     forget_standing()
     authentication.forget_all()
+    throttle.forget_all()
     checks.forget_all()
     draining.forget()
     figures.forget()

@@ -1,7 +1,8 @@
-"""People in the console: users, groups, and tokens that can be seen and revoked but not made."""
+"""People in the console: users, groups, tokens that can be seen and revoked but not made, and logins that failed."""
 
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -11,7 +12,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from duckspawn_site.auth import tokens
+from duckspawn_site.auth import logins, tokens
 from duckspawn_site.auth.models import Token
 from projects import audit
 from schema_registry import rights
@@ -89,3 +90,29 @@ class TokenAdmin(ModelAdmin):
             tokens.revoke(token, actor=request.user.get_username())
             count += 1
         self.message_user(request, f"{count} revoked.")
+
+
+@admin.register(AccessAttempt)
+class FailedLoginAdmin(ModelAdmin):
+    """Who failed to sign in, and from where; they can be let in again before their time."""
+
+    list_display = ["username", "ip_address", "failures_since_start", "attempt_time"]
+    search_fields = ["username", "ip_address"]
+    fields = readonly_fields = ["username", "ip_address", "failures_since_start", "attempt_time", "path_info", "user_agent"]
+    actions = ["unlock"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @admin.action(description="Let them try again")
+    def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        names = sorted(set(queryset.values_list("username", flat=True)))
+        for name in names:
+            logins.unlock(name, actor=request.user.get_username())
+        self.message_user(request, f"{', '.join(names)} may try again.")

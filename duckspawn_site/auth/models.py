@@ -8,6 +8,7 @@ from knox.models import AbstractAuthToken, AuthTokenManager
 from knox.settings import CONSTANTS
 
 from duckspawn_site.auth.roles import ROLES
+from schema_registry.rights import WHOLE
 
 
 class Token(AbstractAuthToken):
@@ -30,8 +31,13 @@ class Token(AbstractAuthToken):
         return self.name or f"token {self.id}"
 
     def allows(self, right: str) -> bool:
-        """Whether the token's role has the right; its owner is asked elsewhere."""
-        return not self.role or right in ROLES[self.role]
+        """Whether the token's role and scopes leave it the right; its owner is asked elsewhere."""
+        return (not self.role or right in ROLES[self.role]) and not (self.scopes and right in WHOLE)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it may do less than its owner."""
+        return bool(self.role or self.scopes)
 
     def allows_table(self, name: str) -> bool:
         """Whether the token reaches the table, whose name is compared without case."""

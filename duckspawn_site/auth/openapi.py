@@ -1,4 +1,4 @@
-"""How a bearer token is described in OpenAPI."""
+"""How tokens, and names with passwords, are described in OpenAPI."""
 
 from typing import Any
 
@@ -11,3 +11,11 @@ class BearerToken(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "A token from POST /auth/tokens."}
+
+
+class NameAndPassword(OpenApiAuthenticationExtension):
+    target_class = "duckspawn_site.auth.logins.BasicAuthentication"
+    name = "basicAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "basic"}

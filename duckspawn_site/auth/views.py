@@ -4,15 +4,17 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
-from rest_framework.authentication import BaseAuthentication, BasicAuthentication, SessionAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from duckspawn_site.auth import tokens
 from duckspawn_site.auth.authentication import TokenAuthentication
+from duckspawn_site.auth.logins import BasicAuthentication
 from duckspawn_site.auth.models import Token
 from duckspawn_site.auth.serializers import NewTokenSerializer, TokenSerializer, WishSerializer
 
@@ -28,8 +30,8 @@ class Tokens(APIView):
 
     @extend_schema(operation_id="list_tokens", responses=TokenSerializer(many=True))
     def get(self, request: Request) -> Response:
-        """Lists one's own tokens, without their secrets."""
-        return Response(TokenSerializer(Token.objects.filter(user=request.user.pk), many=True).data)
+        """Lists one's own tokens, without their secrets; a token that may do less than its owner sees itself alone."""
+        return Response(TokenSerializer(_own(request), many=True).data)
 
     @extend_schema(operation_id="create_token", request=WishSerializer, responses={201: NewTokenSerializer})
     def post(self, request: Request) -> Response:
@@ -58,8 +60,15 @@ def _person(request: Request) -> User:
     return request.user
 
 
+def _own(request: Request) -> QuerySet[Token]:
+    """The tokens of the person who asks, or the one that they ask with where it is narrower than they are."""
+    used: Any = request.auth
+    return Token.objects.filter(user=request.user.pk, **({"pk": used.pk} if used is not None and used.is_narrowed else {}))
+
+
 def _may_revoke(request: Request, token: Token) -> bool:
-    """One's own, or any by a superuser who does not come with a narrowed token."""
-    token_used: Any = request.auth
-    whole = token_used is None or not (token_used.role or token_used.scopes)
-    return token.user_id == request.user.pk or (_person(request).is_superuser and whole)
+    """One's own, or any by a superuser; with a narrowed token that one alone."""
+    used: Any = request.auth
+    if used is not None and used.is_narrowed:
+        return token.pk == used.pk
+    return token.user_id == request.user.pk or _person(request).is_superuser

@@ -221,7 +221,7 @@ def test_an_export_that_nobody_waits_for_becomes_a_file(
     assert body(operator_client.get(f"{address}/file")) == whole
     assert viewer_client.get(f"{address}/file").status_code == 404
     narrow = client_of(User.objects.get(username="editor"), scopes=["others"])
-    assert narrow.get(f"{address}/file").status_code == 403
+    assert narrow.get(f"{address}/file").status_code == 404
 
     spool.sweep(store)
     assert body(things.get(f"{address}/file")) == whole

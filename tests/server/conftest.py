@@ -38,6 +38,8 @@ class Server:
             "DATABASE_URL": f"sqlite:///{folder / 'app.sqlite3'}",
             "DUCKDB_PATH": str(folder / "data.db"),
             "PORT": str(self.port),
+            "THROTTLE": "off",
+            "THROTTLE_ANON": "off",
             "DJANGO_SUPERUSER_USERNAME": "root",
             "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
             "USE_MOCK_ONTO_SERVER": "true",

@@ -80,6 +80,7 @@ DJANGOS = (
     Visit("auth/user/", may=ROOT),
     Visit("auth/user/add/", may=ROOT),
     Visit("auth/group/", may=ROOT),
+    Visit("axes/accessattempt/", may=ROOT),
 )
 
 
