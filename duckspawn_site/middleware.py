@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from duckspawn_site.errors import answer_error
@@ -53,4 +53,4 @@ class Problems:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        return answer_error(request, exception) if isinstance(exception, SpawnError) else None
+        return answer_error(request, exception) if isinstance(exception, SpawnError | UnreadablePostError) else None
