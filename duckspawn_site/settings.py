@@ -150,7 +150,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "duckspawn_site.errors.answer_exception",
     "URL_FORMAT_OVERRIDE": None,
 }
-KNOX_TOKEN_MODEL = "people.Token"  # noqa: S105 - A model's name.
+KNOX_TOKEN_MODEL = "people.Token"  # noqa: S105  # nosec B105 # A model's name.
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=30)}
 
 SPECTACULAR_SETTINGS = {
