@@ -25,7 +25,8 @@ timeout = 120
 REQUESTS, CLOSING = 30, 30  # seconds, once it drains no more: for what is under way; for jobs, and to close the file
 graceful_timeout = settings.DRAIN + REQUESTS + CLOSING  # the master's; then it kills
 keepalive = 30
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - The heartbeat must not wait for a disk.
+# The heartbeat must not wait for a disk; gunicorn makes a file of its own there.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # nosec B108
 limit_request_line = 8190  # bytes; filters stand in the address
 limit_request_fields = 100
 limit_request_field_size = 8190

@@ -10,7 +10,7 @@ import orjson
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.template.loader import render_to_string
 from django.utils.encoding import escape_uri_path
 from rest_framework import exceptions as rest
@@ -57,6 +57,8 @@ ANSWERS: dict[type[BaseException], Answer] = {
     projects.ChangesForgotten: Answer(410, "changes-forgotten", "The changes are kept no longer"),
     # What was sent cannot be taken.
     projects.BadRequest: Answer(400, "bad-request", "The request is not understood"),
+    projects.BodyUnfinished: Answer(400, "body-unfinished", "The body did not come whole"),
+    UnreadablePostError: Answer(400, "body-unfinished", "The body did not come whole"),
     projects.DocumentNamesOther: Answer(422, "document-names-other", "The document is of another table"),
     projects.UnknownUser: Answer(422, "unknown-user", "No such user"),
     projects.NotAllowed: Answer(403, "not-allowed", "You may not do this"),
@@ -162,6 +164,7 @@ SENTENCES: dict[str, str] = {
     "not-found": "There is nothing at this address.",
     "forbidden": "You may not do this.",
     "bad-request": "The request is not understood.",
+    "body-unfinished": "The body did not come whole; nothing was done.",
     "too-large": "The body is larger than this address takes.",
     "csrf-failed": "Reload the page and send the form again.",
 }
@@ -219,7 +222,7 @@ def _ours(error: Exception) -> Exception:
     return told(error) or error if isinstance(error, DatabaseError) else error
 
 
-def answer_error(request: HttpRequest, error: SpawnError) -> HttpResponse:
+def answer_error(request: HttpRequest, error: SpawnError | UnreadablePostError) -> HttpResponse:
     """An error of ours that left a view which is not REST framework's, such as a page of the console."""
     answer = answer_for(error) or INTERNAL
     _log(error, answer)

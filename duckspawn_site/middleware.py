@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from django.db import DatabaseError
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from duckspawn_site.errors import answer_error
@@ -56,4 +56,4 @@ class Problems:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         ours = told(exception) if isinstance(exception, DatabaseError) else exception
-        return answer_error(request, ours) if isinstance(ours, SpawnError) else None
+        return answer_error(request, ours) if isinstance(ours, SpawnError | UnreadablePostError) else None

@@ -190,12 +190,12 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["projects.parsers.JsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "duckspawn_site.errors.answer_exception",
     "URL_FORMAT_OVERRIDE": None,
 }
-KNOX_TOKEN_MODEL = "people.Token"  # noqa: S105 - A model's name.
+KNOX_TOKEN_MODEL = "people.Token"  # noqa: S105  # nosec B105 # A model's name.
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=30)}
 
 SPECTACULAR_SETTINGS = {

@@ -1,15 +1,14 @@
-"""Gunicorn's worker of threads; but a connection that has said nothing yet holds none of them, and what is no request gets our error."""
+"""Gunicorn's worker of threads, which get whole requests; what is no request gets our error."""
 
-from functools import partial
 from http import HTTPStatus
-from selectors import EVENT_READ
 from typing import Any
 from uuid import uuid4
 
 import orjson
 from gunicorn.http import errors
 from gunicorn.util import write_nonblock
-from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from duckspawn_site.gathering import Gathering
 
 # What gunicorn answers each with (gunicorn/workers/base.py); everything else that it cannot read is 400.
 REFUSALS: dict[type[Exception], int] = {
@@ -22,20 +21,8 @@ REFUSALS: dict[type[Exception], int] = {
 OURS = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)  # not the client's fault
 
 
-class Worker(ThreadWorker):
-    """Gunicorn's own lets a thread wait five seconds for a new connection's first byte: sixteen silent ones keep everybody waiting.
-
-    Here they wait in the poller from the beginning, as gunicorn has them do after those seconds, and are closed after `keepalive`.
-    """
-
-    def enqueue_req(self, conn: TConn) -> None:
-        if conn.initialized or conn.data_ready:
-            super().enqueue_req(conn)
-            return
-        conn.sock.setblocking(False)
-        conn.set_timeout()
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+class Worker(Gathering):
+    """What gunicorn.conf.py names."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answers what is no request as every other error is; the log has a line, without what it said, which may be a secret."""
@@ -50,12 +37,6 @@ class Worker(ThreadWorker):
             write_nonblock(client, _problem(status, request_id))
         except OSError:
             self.log.debug("who sent what is no request has left")
-
-    def _cap_keepalive(self, deadline: float) -> None:
-        """A stop waits for silent connections no longer than for kept ones."""
-        super()._cap_keepalive(deadline)
-        for conn in self.pending_conns:
-            conn.timeout = min(conn.timeout, deadline)
 
 
 def _problem(status: HTTPStatus, request_id: str) -> bytes:

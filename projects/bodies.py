@@ -2,12 +2,14 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from gunicorn.http.errors import ParseException
 from rest_framework.exceptions import UnsupportedMediaType
 
-from projects.errors import BadRequest, BodyTooLarge
+from projects.errors import BadRequest, BodyTooLarge, BodyUnfinished
 from projects.store.spool import PIECE
 
 JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
@@ -18,11 +20,10 @@ KINDS = {"json": JSON, "ndjson": NDJSON, "csv": CSV, "parquet": PARQUET, "arrow"
 def pieces(request: HttpRequest) -> Iterator[bytes]:
     """The body in pieces of at most a MiB, unzipped; also one that is sent in chunks without a length, which Django does not see.
 
-    Raises BadRequest for bad gzip, UnsupportedMediaType for another encoding.
+    Raises BodyUnfinished, BadRequest for bad gzip, UnsupportedMediaType for another encoding.
     """
     chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-    source = request.META["wsgi.input"] if chunked else request
-    sent = iter(lambda: source.read(PIECE), b"")
+    sent = _whole_of(request.META["wsgi.input"], 0) if chunked else _whole_of(request, int(request.META.get("CONTENT_LENGTH") or 0))
     match request.headers.get("Content-Encoding", "identity").strip().lower():
         case "identity" | "":
             return sent
@@ -30,6 +31,19 @@ def pieces(request: HttpRequest) -> Iterator[bytes]:
             return unzipped(sent)
         case other:
             raise UnsupportedMediaType(other, detail=f"A body's Content-Encoding is gzip or none, not {other}.")
+
+
+def _whole_of(source: Any, length: int) -> Iterator[bytes]:
+    """A body in pieces, of at least `length` bytes: a client that leaves midway sent no whole file, though each of its lines may be one."""
+    size = 0
+    try:
+        while piece := source.read(PIECE):
+            size += len(piece)
+            yield piece
+    except (OSError, ParseException) as error:
+        raise BodyUnfinished() from error
+    if size < length:
+        raise BodyUnfinished()
 
 
 def unzipped(sent: Iterable[bytes]) -> Iterator[bytes]:

@@ -95,8 +95,7 @@ def ask() -> Said:
         return Said(unavailable=str(failure))
     shrunk = "The ontology lists {} no longer, nor more than half of what it did: that waits for a person."
     gone = {one: shrunk.format(one) for one in answer.missing if answer.shrunk}
-    refused = {r.document_id: " ".join([str(r), *(f"{p.pointer or '/'}: {p.detail}." for p in r.problems)]) for r in answer.refused}
-    return Said(documents=gone | refused)
+    return Said(documents=gone | {refusal.document_id: refusal.told for refusal in answer.refused})
 
 
 def last_said(live: Sequence[LiveTable]) -> dict[str, Snapshot]:

@@ -94,6 +94,10 @@ class DocumentNamesOther(ProjectsError):
     """The document makes a table named {other}, not {table}; send it to that table, or create it."""
 
 
+class BodyUnfinished(ProjectsError):
+    """The body did not come whole: its client left or was too slow, or its length or its chunks are not as they say. Nothing was done."""
+
+
 class BodyTooLarge(ProjectsError):
     """The body is larger than {limit} bytes; many rows are sent as application/x-ndjson or text/csv, which have no limit."""
 

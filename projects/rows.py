@@ -19,13 +19,16 @@ from projects.store.connection import Store
 from projects.store.references import Enforced
 from projects.store.retries import steadily
 from schema_registry.errors import Problem
+from schema_registry.names import MAX_COLUMN_NAME
 from schema_registry.schema import ColumnSchema, TableSchema
+
+MOST_UNKNOWN = 100  # names of one body that are told
 
 
 def read_json(text: bytes) -> Any:
     """JSON with every digit kept. Raises BadRequest for what is no JSON, NaN and a name that stands twice included."""
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_object)
+        return json.loads(str(text, "utf-8-sig"), parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_object)
     except _Repeated as repeated:
         raise BadRequest(detail=f"The body gives {str(repeated)!r} twice.") from repeated
     except (ValueError, RecursionError) as error:
@@ -250,7 +253,11 @@ def _read(names: Names, body: Any) -> tuple[dict[str, str | None], list[Problem]
     for name, value in body.items():
         column = names.column(name)
         if column is None:
-            problems.append(Problem(f"/{name}", "unknown", f"The table {names.live.name} has no column {name}."))
+            shown = name if len(name) <= MAX_COLUMN_NAME else f"{name[:MAX_COLUMN_NAME]}..."
+            problems.append(Problem(f"/{shown}", "unknown", f"The table {names.live.name} has no column {shown}."))
+            if len(problems) == MOST_UNKNOWN:  # An answer is not to be many times as long as what it answers.
+                problems.append(Problem("", "unknown", "There are more names that are no column's."))
+                break
         elif column.name in cells:
             problems.append(_repeated(names, column, name, body))
         elif problem := _read_cell(column, value, cells):

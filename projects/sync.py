@@ -175,8 +175,7 @@ def _bring_all(store: Store, answer: Refreshed, *, actor: str, dry_run: bool = F
 
 
 def _refused(refusal: DocumentRefused) -> Outcome:
-    reasons = " ".join(f"{p.pointer or '/'}: {p.detail}." for p in refusal.problems)
-    return Outcome(table=refusal.document_id, outcome="refused", detail=f"{refusal} {reasons}")
+    return Outcome(table=refusal.document_id, outcome="refused", detail=refusal.told)
 
 
 def _renamed(store: Store, answer: Refreshed) -> dict[str, LiveTable]:

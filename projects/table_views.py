@@ -261,6 +261,7 @@ def page_of(request: HttpRequest, *filters: str) -> tuple[int, int]:
         known = ", ".join([*filters, "limit and offset"])
         raise BadRequest(detail=f"There is no parameter {', '.join(unknown)} here; there are {known}.")
     for name, lowest, highest in (("limit", 1, 10_000), ("offset", 0, 2**31)):
-        if not (given[name].isascii() and given[name].isdigit() and lowest <= int(given[name][:12]) <= highest):
+        text = given[name]
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and lowest <= int(text) <= highest):
             raise BadRequest(detail=f"{name} is a whole number from {lowest} to {highest}, not {given[name]!r}.")
     return int(given["offset"]), int(given["offset"]) + int(given["limit"])

@@ -35,6 +35,13 @@ class DocumentRefused(RegistryError):
 
     document_id: str
 
+    @property
+    def told(self) -> str:
+        """The error with its first ten problems, each with its place, in one text."""
+        reasons = [f"{problem.pointer or '/'}: {problem.detail}." for problem in self.problems[:10]]
+        left = len(self.problems) - len(reasons)
+        return " ".join([str(self), *reasons, *([f"And {left} more."] if left else [])])
+
 
 class NamesClash(RegistryError):
     """The documents {document_ids} make tables of one name or one id; give each its own, then sync again."""

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,12 @@ TRIES = 3
 BACK_OFF = 0.1  # seconds before the second try; twice that before the third
 MAX_REDIRECTS = 5
 MAX_ID = 200  # characters of a document's id
+MAX_ETAG = 500  # characters; a longer one is not kept
 MAX_KEPT = 1_000  # documents kept with their ETags
+MAX_KEPT_BYTES = 16 * 2**20  # of their texts together
+MAX_DOCUMENTS = 10_000  # that one server lists
+MAX_TOGETHER = 32 * 2**20  # bytes of all documents that are read for one question
+PATIENCE = 60  # timeouts that all of them together may take
 MOCK_URL = "mock"
 
 
@@ -39,6 +44,14 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """A document as its server last sent it, to be asked for by its ETag."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class HealthAnswer:
     """Whether the ontology server says it is well, in words, and the seconds that took."""
 
@@ -52,7 +65,8 @@ class OntologyClient:
     """Asks one ontology server, or the sample ontology inside; safe to share between threads.
 
     `timeout` (seconds) bounds each try as a whole, redirects and body included. A broken connection, a 5xx and a 429
-    are tried twice more; a try that timed out is not. All tries of one question together take at most three timeouts.
+    are tried twice more; a try that timed out is not. All tries of one question together take at most three timeouts, and all
+    documents that are read together at most PATIENCE of them.
     """
 
     def __init__(
@@ -66,7 +80,8 @@ class OntologyClient:
         self._auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         self._timeout, self._schema_ids, self._folder = timeout, tuple(schema_ids), mock_folder
         self._session = transport.session()
-        self._kept: dict[str, Fetched] = {}
+        self._kept: dict[str, _Kept] = {}
+        self._kept_bytes = 0
         self._lock = threading.Lock()
 
     @staticmethod
@@ -80,9 +95,10 @@ class OntologyClient:
         if self.use_mock:
             return self._mock_ids()
         answer = self._ask("/schemas")
-        listed = self._schema_ids if answer.status == 404 else _ids(self._json(answer))
-        if not listed:
-            raise self._unavailable("its list of schemas is empty, or no list of ids")
+        if answer.status != 404:
+            listed = self._ids(self._json(answer))
+        elif not (listed := self._schema_ids):
+            raise self._unavailable("it has no list of schemas, and ONTO_SCHEMA_IDS is empty")
         return listed
 
     def document(self, document_id: str) -> Fetched:
@@ -97,31 +113,42 @@ class OntologyClient:
         if answer.status in (404, 410):
             raise DocumentNotFound(url=self.url, document_id=document_id)
         if answer.status == 304 and kept:
-            return self._keep(replace(kept, fetched_at=datetime.now(UTC)))
-        if answer.status != 200:
+            body, whole, etag = kept.body, True, kept.etag
+        elif answer.status == 200:
+            body, whole, etag = answer.body, answer.whole, _etag(answer)
+        else:
             raise self._unavailable(f"it answered with status {answer.status}")
-        document, text = _parsed(document_id, answer.body, whole=answer.whole)
-        etag = answer.headers.get("ETag", "")
-        return self._keep(
-            Fetched(document_id, document, text, "live", etag if len(etag) <= 500 else "", self.url + path, datetime.now(UTC))
-        )
+        document, text = _parsed(document_id, body, whole=whole)
+        self._keep(document_id, _Kept(body, etag))
+        return Fetched(document_id, document, text, "live", etag, self.url + path, datetime.now(UTC))
 
     def all_documents(self) -> tuple[tuple[Fetched, ...], tuple[DocumentRefused, ...]]:
         """Every listed document, and a refusal for each that is listed but cannot be had. Raises OntologyUnavailable."""
-        return self.some_documents(self.ids())
+        answers = list(self.some_documents(self.ids()))
+        fetched = tuple(one for one in answers if isinstance(one, Fetched))
+        return fetched, tuple(one for one in answers if isinstance(one, DocumentRefused))
 
-    def some_documents(self, document_ids: Iterable[str]) -> tuple[tuple[Fetched, ...], tuple[DocumentRefused, ...]]:
-        """The documents of these ids, as `all_documents` answers."""
-        fetched: list[Fetched] = []
-        refused: list[DocumentRefused] = []
+    def some_documents(self, document_ids: Iterable[str]) -> Iterator[Fetched | DocumentRefused]:
+        """The documents of these ids one by one, or a refusal for each that cannot be had. Raises OntologyUnavailable, too many bytes or
+        seconds of all together included.
+        """
+        ends, size = time.monotonic() + PATIENCE * self._timeout, 0
         for document_id in document_ids:
-            try:
-                fetched.append(self.document(document_id))
-            except DocumentRefused as refusal:
-                refused.append(refusal)
-            except DocumentNotFound:
-                refused.append(_refusal(document_id, "not_found", "the server lists it and does not have it"))
-        return tuple(fetched), tuple(refused)
+            if time.monotonic() > ends:
+                raise self._unavailable(f"its documents did not all come within {PATIENCE * self._timeout:.3g} seconds")
+            one = self._document_or_refusal(document_id)
+            size += len(one.text.encode()) if isinstance(one, Fetched) else 0
+            if size > MAX_TOGETHER:
+                raise self._unavailable(f"its documents are larger than {MAX_TOGETHER} bytes together")
+            yield one
+
+    def _document_or_refusal(self, document_id: str) -> Fetched | DocumentRefused:
+        try:
+            return self.document(document_id)
+        except DocumentRefused as refusal:
+            return refusal
+        except DocumentNotFound:
+            return _refusal(document_id, "not_found", "the server lists it and does not have it")
 
     def health(self) -> HealthAnswer:
         """What GET /health answers, asked once; a server that gives no answer is unhealthy, with the reason."""
@@ -181,15 +208,30 @@ class OntologyClient:
         except documents.NotJson as failure:
             raise self._unavailable(f"its list of schemas is unusable: {failure}") from None
 
-    def _keep(self, fetched: Fetched) -> Fetched:
-        """Keeps a document that has an ETag; the one that was asked for longest ago makes room."""
+    def _ids(self, listed: object) -> tuple[str, ...]:
+        """The ids in a list of ids, or of objects with an id, each once. Raises OntologyUnavailable where one of them is no id."""
+        if not isinstance(listed, list) or not listed:
+            raise self._unavailable("its list of schemas is empty, or no list")
+        if len(listed) > MAX_DOCUMENTS:
+            raise self._unavailable(f"its list of schemas has {len(listed)} of them, and {MAX_DOCUMENTS} is the most")
+        found: list[Any] = [item.get("id") if isinstance(item, dict) else item for item in listed]
+        if not all(map(_usable, found)):
+            raise self._unavailable(f"its list of schemas has an id that is none: an id has 1 to {MAX_ID} printable characters")
+        return tuple(dict.fromkeys(found))
+
+    def _keep(self, document_id: str, kept: "_Kept") -> None:
+        """Keeps a document that has an ETag; those that were asked for longest ago make room."""
         with self._lock:
-            self._kept.pop(fetched.document_id, None)
-            if fetched.etag:
-                self._kept[fetched.document_id] = fetched
-            while len(self._kept) > MAX_KEPT:
-                del self._kept[next(iter(self._kept))]
-        return fetched
+            self._forget(document_id)
+            if kept.etag:
+                self._kept[document_id] = kept
+                self._kept_bytes += len(kept.body)
+            while len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES:
+                self._forget(next(iter(self._kept)))
+
+    def _forget(self, document_id: str) -> None:
+        if gone := self._kept.pop(document_id, None):
+            self._kept_bytes -= len(gone.body)
 
     def _mock_ids(self) -> tuple[str, ...]:
         try:
@@ -242,12 +284,10 @@ def _usable(document_id: object) -> bool:
     return isinstance(document_id, str) and 1 <= len(document_id) <= MAX_ID and document_id.isprintable() and document_id not in (".", "..")
 
 
-def _ids(listed: object) -> tuple[str, ...]:
-    """The ids in a list of ids, or of objects with an id, each once; nothing at all where one of them is no id."""
-    if not isinstance(listed, list):
-        return ()
-    found: list[Any] = [item.get("id") if isinstance(item, dict) else item for item in listed]
-    return tuple(dict.fromkeys(found)) if all(map(_usable, found)) else ()
+def _etag(answer: Answer) -> str:
+    """The ETag, where it can be sent back."""
+    etag = answer.headers.get("ETag", "")
+    return etag if len(etag) <= MAX_ETAG and etag.isascii() and etag.isprintable() else ""
 
 
 def _parsed(document_id: str, body: bytes, *, whole: bool) -> tuple[Any, str]:

@@ -1,9 +1,14 @@
 """What each table should be, by the order of trust: the live server, else its last good snapshot, else an error."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
@@ -18,6 +23,14 @@ from schema_registry.sources.native import check_set, parse_document
 
 LIVE, MOCK, REQUEST = Snapshot.Provenance.LIVE.value, Snapshot.Provenance.MOCK.value, Snapshot.Provenance.REQUEST.value
 CACHED = "cached"
+BUSY = 0.02  # seconds of the processor for one document, after which others have their turn
+REST = 3  # times as long
+NAMED = 100  # schemas that an error names
+
+TURNS = max(1, settings.THREADS // 4)  # who ask at once
+
+Item = TypeVar("Item")
+_turns = threading.BoundedSemaphore(TURNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,22 @@ def refresh(
     and UnknownSchema for a name that the ontology does not have.
     """
     client = client or OntologyClient.from_settings()
+    with _turn(client):
+        return _refresh(names, client, accept_shrunk=accept_shrunk, keep_list=keep_list)
+
+
+@contextmanager
+def _turn(client: OntologyClient) -> Iterator[None]:
+    """However slow the server is, a few threads at most wait for it; who finds them waiting waits for one timeout, and no longer."""
+    if not _turns.acquire(timeout=settings.ONTO_SERVER_TIMEOUT):
+        raise OntologyUnavailable(url=client.url, reason=f"{TURNS} others are asking it already, and it is slow")
+    try:
+        yield
+    finally:
+        _turns.release()
+
+
+def _refresh(names: Sequence[str] | None, client: OntologyClient, *, accept_shrunk: bool, keep_list: bool) -> Refreshed:
     listed = client.ids()
     if names is not None:
         return _refresh_some(names, client, listed)
@@ -160,7 +189,8 @@ def _refresh_some(names: Sequence[str], client: OntologyClient, listed: tuple[st
     if _unmet(names, schemas, refused, fetched):
         schemas, fetched, refused = _read(client, listed)
     if unmet := _unmet(names, schemas, refused, fetched):
-        raise UnknownSchema(name=unmet[0], known=", ".join(sorted(schema.name for schema in schemas)) or "none")
+        known = sorted(schema.name for schema in schemas)
+        raise UnknownSchema(name=unmet[0], known=", ".join(known[:NAMED] + ["and others"] * (len(known) > NAMED)) or "none")
     asked = tuple(schema for schema in schemas if any(_is_named(name, schema) for name in names))
     found, mock_refused = _recorded(asked, fetched)
     stopped = tuple(refusal for refusal in refused if any(_concerns(name, refusal, fetched) for name in names))
@@ -177,17 +207,36 @@ def _worth_reading(names: Sequence[str], listed: tuple[str, ...]) -> list[str]:
 def _read(
     client: OntologyClient, document_ids: Iterable[str]
 ) -> tuple[tuple[TableSchema, ...], dict[str, Fetched], tuple[DocumentRefused, ...]]:
-    """The schemas that stand, the documents they came in, and the refusals."""
-    fetched, refused = client.some_documents(document_ids)
+    """The schemas that stand, the documents they came in (each without all but its name, once it is read), and the refusals."""
     schemas: list[TableSchema] = []
-    refusals = list(refused)
-    for one in fetched:
+    refused: list[DocumentRefused] = []
+    fetched: dict[str, Fetched] = {}
+    for one in _unhurried(client.some_documents(document_ids)):
+        if isinstance(one, DocumentRefused):
+            refused.append(one)
+            continue
+        fetched[one.document_id] = _without_columns(one)
         try:
             schemas.append(parse_document(one.document, one.document_id))
         except DocumentRefused as refusal:
-            refusals.append(refusal)
+            refused.append(refusal)
     standing, clashing = check_set(schemas)
-    return standing, {one.document_id: one for one in fetched}, (*refusals, *clashing)
+    return standing, fetched, (*refused, *clashing)
+
+
+def _unhurried(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, with a pause after one whose reading kept Python busy: requests go on meanwhile."""
+    busy = time.thread_time()
+    for one in items:
+        yield one
+        if (took := time.thread_time() - busy) > BUSY:
+            time.sleep(REST * took)
+        busy = time.thread_time()
+
+
+def _without_columns(one: Fetched) -> Fetched:
+    """A parsed document takes ten times its text's memory."""
+    return replace(one, document={"name": one.document.get("name")} if isinstance(one.document, dict) else None)
 
 
 def _recorded(schemas: Iterable[TableSchema], fetched: dict[str, Fetched]) -> tuple[tuple[Wanted, ...], tuple[DocumentRefused, ...]]:

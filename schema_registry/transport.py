@@ -1,5 +1,7 @@
 """One bounded HTTP request: however a server hangs or drips, its caller waits no longer than the seconds it gave."""
 
+import http.client
+import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -13,7 +15,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-MAX_BYTES = 16 * 2**20  # bytes of one answer's body
+MAX_BYTES = 4 * 2**20  # bytes of one answer's body
+PIECE = 64 * 2**10  # bytes that are read at once
+# A byte is a piece where a server sends it alone, and each piece holds up Python's other threads for a moment.
+MAX_PIECES = 20_000
+MAX_INTERIM = 10  # answers such as "100 Continue" before the one that counts
+MAX_TRAILERS = 100  # lines after the last chunk
+LINE = 65_536  # bytes of one line of a head or between chunks, by Python's own reader
 
 
 class NoAnswer(Exception):
@@ -73,7 +81,7 @@ class _Exchange(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._ask, self._url, self.seconds, self._options = ask, url, seconds, options
         self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []  # Handles of our own on the same connections: TLS takes the first ones away.
         self._is_cut = False
         self.answer: Answer | None = None
         self.failure: NoAnswer | None = None
@@ -82,23 +90,24 @@ class _Exchange(threading.Thread):
         _here.exchange = self
         try:
             self.answer = self._exchange()
+        except NoAnswer as failure:
+            self.failure = failure
         except (requests.RequestException, HTTPError, OSError, ValueError) as failure:
             self.failure = _explained(failure, self.seconds)
+        finally:
+            self._forget()
 
     def _exchange(self) -> Answer:
         with self._ask(self._url, stream=True, allow_redirects=False, timeout=self.seconds, **self._options) as response:
-            body = b""
-            # The last, empty read is the one that tells of a body that broke off.
-            while len(body) <= MAX_BYTES and (more := response.raw.read(MAX_BYTES + 1 - len(body), decode_content=False)):
-                body += more
+            body = _body(response)
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise requests.exceptions.ContentDecodingError
             return Answer(response.status_code, response.headers, body[:MAX_BYTES], len(body) <= MAX_BYTES)
 
     def watch(self, waited_on: socket.socket) -> None:
-        """Remembers the socket; one that is opened after the cut is ended at once."""
+        """Remembers the connection; one that is opened after the cut is ended at once."""
         with self._lock:
-            self._sockets.append(waited_on)
+            self._sockets.append(socket.socket(fileno=os.dup(waited_on.fileno())))
         if self._is_cut:
             self.cut()
 
@@ -113,34 +122,82 @@ class _Exchange(threading.Thread):
             except OSError:
                 pass  # It has ended by itself.
 
+    def _forget(self) -> None:
+        with self._lock:
+            sockets, self._sockets = self._sockets, []
+        for waited_on in sockets:
+            waited_on.close()
+
+
+def _body(response: requests.Response) -> bytes:
+    """The body as far as MAX_BYTES and one more. Raises NoAnswer where it comes in too many pieces."""
+    body = bytearray()
+    for _ in range(MAX_PIECES):
+        # The last, empty read is the one that tells of a body that broke off.
+        if len(body) > MAX_BYTES or not (more := response.raw.read1(PIECE, decode_content=False)):
+            return bytes(body)
+        body += more
+    raise NoAnswer(f"its answer comes in more than {MAX_PIECES} pieces", again=False)
+
 
 _here = threading.local()
 
 
-def _watch(connection: HTTPConnection) -> None:
+def _watch(waited_on: socket.socket | None) -> None:
     exchange = getattr(_here, "exchange", None)
-    if connection.sock is not None and exchange is not None:
-        exchange.watch(connection.sock)
+    if waited_on is not None and exchange is not None:
+        exchange.watch(waited_on)
+
+
+class _Head(http.client.HTTPResponse):
+    """Python's own reads answers such as "100 Continue", and the lines after the last chunk, for ever."""
+
+    _interim = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        self._interim += 1
+        if self._interim > MAX_INTERIM + 1:
+            raise NoAnswer(f"it sends more than {MAX_INTERIM} answers before the one that counts", again=False)
+        return super()._read_status()  # type: ignore[misc]
+
+    def _read_and_discard_trailer(self) -> None:
+        for _ in range(MAX_TRAILERS):
+            if self.fp.readline(LINE) in (b"\r\n", b"\n", b""):
+                return
+        raise NoAnswer(f"its answer's end has more than {MAX_TRAILERS} lines", again=False)
 
 
 class _Plain(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        _watch(self)
+    response_class = _Head
+
+    def _new_conn(self) -> socket.socket:
+        """Here, and not when it is connected: TLS may drip too."""
+        made = super()._new_conn()
+        _watch(made)
+        return made
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _watch(self)  # A kept connection is not connected again.
+        _watch(self.sock)  # A kept connection is not connected again.
         super().request(*args, **kwargs)
 
+    def getresponse(self) -> Any:
+        try:
+            return super().getresponse()
+        except http.client.RemoteDisconnected:
+            raise
+        except http.client.HTTPException as failure:
+            raise NoAnswer(_HEADS.get(type(failure), "its answer is no HTTP"), again=False) from None
 
-class _Secure(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _watch(self)
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _watch(self)
-        super().request(*args, **kwargs)
+# What Python's reader of heads refuses: more than 100 lines, a line of more than 64 KiB.
+_HEADS = {
+    http.client.HTTPException: "its answer's head has more than 100 lines",
+    http.client.LineTooLong: f"its answer's head has a line of more than {LINE} bytes",
+}
+
+
+class _Secure(_Plain, HTTPSConnection):
+    pass
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -160,6 +217,8 @@ class _Adapter(HTTPAdapter):
 def _explained(failure: Exception, seconds: float) -> NoAnswer:
     """A plain reason for a failure; never its own text, which may tell of names and keys."""
     match failure:
+        case HTTPError(__cause__=http.client.LineTooLong()):
+            return NoAnswer(f"its answer has a line of more than {LINE} bytes between two chunks", again=False)
         case requests.Timeout():
             return NoAnswer(f"it did not answer within {seconds:.3g} seconds", again=False)
         case requests.exceptions.SSLError():

@@ -56,7 +56,8 @@ class OneToken(APIView):
 
 
 def _person(request: Request) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - IsAuthenticated has seen to it; this tells the type checker.
+    # IsAuthenticated has seen to it; this tells the type checker.
+    assert isinstance(request.user, User)  # noqa: S101  # nosec B101
     return request.user
 
 

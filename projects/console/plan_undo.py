@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from projects import jobs, plans, undoing
 from projects.console import plan_deeds, plan_inputs, plan_story
-from projects.errors import InputsRefused
+from projects.errors import InputsRefused, PlanNotFound
 from projects.models import Plan
 from projects.slots import heavily
 from projects.store.connection import get_store
@@ -33,6 +33,8 @@ class UndoPage(Page):
     def get(self, request: HttpRequest, plan: int) -> HttpResponse:
         try:
             return self.render_to_response(self.get_context_data(made=self._drawn(plan, None)))
+        except PlanNotFound:
+            raise
         except SpawnError as refused:
             return self.render_to_response(self.get_context_data(refused=str(refused)))
 

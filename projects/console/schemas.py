@@ -103,7 +103,7 @@ class Schema(Page):
         default = present if present != newest else max((n for n in numbered if n < newest), default=newest)
         asked = (self.request.GET.get("from") or default, self.request.GET.get("to") or newest)
         for number in asked:
-            if not str(number).isdecimal() or int(number) not in numbered:
+            if not str(number).isdecimal() or len(str(number)) > 9 or int(number) not in numbered:
                 raise UnknownVersion(table=found[0].table_name, number=number)
         return numbered[int(asked[0])], numbered[int(asked[1])]
 

@@ -95,6 +95,10 @@ def _opened(cursor: duckdb.DuckDBPyConnection, path: Path, *, is_arrow: bool) ->
             yield f"read_parquet({sql.literal(str(path))})"
     except pa.ArrowException as error:
         raise BadRequest(detail="The body is not an Arrow stream, or it is cut off or damaged.") from error
+    except OSError as error:
+        if error.errno is not None:  # The disk's own; pyarrow's about what it read has none.
+            raise
+        raise BadRequest(detail="The body is not an Arrow stream, or it is cut off or damaged.") from error
     except duckdb.Error as error:
         if reason := _is_unreadable(error, is_arrow=is_arrow):
             raise BadRequest(detail=reason) from error

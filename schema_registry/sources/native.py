@@ -14,6 +14,7 @@ from schema_registry.types import FLOATS, ColumnType
 
 MAX_COLUMNS = 1_000
 MAX_UNIQUE = 100  # unique rules of one table
+MAX_NAMED = 10  # documents of one name that a refusal names
 
 
 def parse_document(document: object, document_id: str) -> TableSchema:
@@ -36,8 +37,10 @@ def check_set(schemas: Sequence[TableSchema]) -> tuple[tuple[TableSchema, ...], 
     clashes = [*_clashes(schemas, "name"), *_clashes(schemas, "id")]
     problems: dict[str, list[Problem]] = defaultdict(list)
     for key, group in clashes:
+        ids = sorted(one.document_id for one in group)
+        more = f" and {len(ids) - MAX_NAMED} more" if len(ids) > MAX_NAMED + 1 else ""
         for one in group:
-            others = ", ".join(sorted(other.document_id for other in group if other is not one))
+            others = ", ".join([name for name in ids[: MAX_NAMED + 1] if name != one.document_id][:MAX_NAMED]) + more
             detail = f"{others} makes a table of the same {key}; give each its own, then sync again"
             problems[one.document_id].append(Problem(f"/{key}", "clash", detail))
     refused = tuple(DocumentRefused(document_id=name, problems=tuple(found)) for name, found in sorted(problems.items()))

@@ -4,6 +4,7 @@ from typing import Any
 
 from schema_registry.errors import Problem
 
+MAX_PROBLEMS = 100  # of one document that are told
 MAX_TEXT = 10_000  # characters of a description; every other text is held to less by its own rule
 
 
@@ -19,7 +20,10 @@ class Fields:
 
     def refuse(self, key: str, code: str, detail: str) -> None:
         """Notes a fault at one of the fields, such as `type` or `enum/2`, or at the object itself."""
-        self.problems.append(Problem(f"{self.pointer}/{key}" if key else self.pointer, code, detail))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(f"{self.pointer}/{key}" if key else self.pointer, code, detail))
+        elif len(self.problems) == MAX_PROBLEMS:
+            self.problems.append(Problem("", "limit", f"there are more problems than these {MAX_PROBLEMS}"))
 
     def given(self, key: str) -> bool:
         """Whether the field is there at all, null included."""

@@ -1,5 +1,6 @@
 """script/server on a machine that has Python and nothing of ours: the requirements here are none, and manage.py only speaks."""
 
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -55,3 +56,15 @@ def test_a_python_that_is_too_old_is_refused_with_the_way_out(checkout):
     assert "needs Python 3.11 or later" in answer.stderr and "Python 3.9.2" in answer.stderr
     assert "apt-get install python3" in answer.stderr
     assert not (checkout / ".venv").exists()
+
+
+def test_a_known_vulnerability_is_told_and_fails_and_what_nobody_knows_is_told_too():
+    verdict = runpy.run_path(str(ROOT / "script" / "audit.py"))["verdict"]
+    sound, unknown = {"name": "a", "version": "1", "vulns": []}, {"name": "b", "skip_reason": "not found"}
+    bad = {"name": "c", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2.1"]}]}
+    said, is_well = verdict({"dependencies": [sound, unknown]})
+    assert is_well
+    assert "1 packages are not known there" in said[-1]
+    said, is_well = verdict({"dependencies": [sound, bad]})
+    assert not is_well
+    assert said[0] == "c 2: PYSEC-1, mended in 2.1"

@@ -22,6 +22,8 @@ from schema_registry.database import check_step
 from schema_registry.errors import SpawnError
 
 LETTING_GO = 5.0  # seconds
+# It is compared with alone: no browser can be sent there.
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
 
 
 class Command(BaseCommand):
@@ -47,7 +49,7 @@ class Command(BaseCommand):
 
     def _first_user(self) -> None:
         """A superuser where there is none; a password that was made up is shown this once."""
-        address = f"http://{'127.0.0.1' if settings.HOST == '0.0.0.0' else settings.HOST}:{settings.PORT}"  # noqa: S104
+        address = f"http://{'127.0.0.1' if settings.HOST == EVERYWHERE else settings.HOST}:{settings.PORT}"
         self.stdout.write(f"Console:  {address}/console/")
         if User.objects.filter(is_superuser=True).exists():
             return
@@ -88,4 +90,4 @@ def serve() -> None:
     connections.close_all()
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", str(Path(settings.BASE_DIR) / "gunicorn.conf.py"), "duckspawn_site.wsgi"]
     os.chdir(settings.BASE_DIR)
-    os.execv(sys.executable, gunicorn)  # noqa: S606
+    os.execv(sys.executable, gunicorn)  # noqa: S606  # nosec B606
