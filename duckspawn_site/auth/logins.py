@@ -28,7 +28,8 @@ class BasicAuthentication(rest.BasicAuthentication):
     """REST framework's, with the request that Django made: failures are counted by its address. Raises LoginSlowed."""
 
     def authenticate_credentials(self, userid: str, password: str, request: Request | None = None) -> Any:
-        assert request is not None  # noqa: S101 - REST framework's own caller gives it.
+        # REST framework's own caller gives it.
+        assert request is not None  # noqa: S101  # nosec B101
         if "\0" in userid + password:  # PostgreSQL would refuse to look for it.
             raise AuthenticationFailed("Invalid username/password.")
         found = super().authenticate_credentials(userid, password, request._request)  # type: ignore[arg-type]
