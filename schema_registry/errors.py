@@ -1,7 +1,7 @@
 """What can go wrong on the ground floor, and the form that every error of the project has."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class DocumentRefused(RegistryError):
     """The document {document_id} makes no table."""
 
     document_id: str
+    size: int = 0  # bytes of what came
+
+    def bare(self) -> Self:
+        """Itself without the frames that it left, which would keep a document of megabytes for as long as somebody keeps the error."""
+        self.__context__ = self.__cause__ = None
+        return self.with_traceback(None)
 
     @property
     def told(self) -> str:

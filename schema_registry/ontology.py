@@ -137,7 +137,7 @@ class OntologyClient:
             if time.monotonic() > ends:
                 raise self._unavailable(f"its documents did not all come within {PATIENCE * self._timeout:.3g} seconds")
             one = self._document_or_refusal(document_id)
-            size += len(one.text.encode()) if isinstance(one, Fetched) else 0
+            size += len(one.text.encode()) if isinstance(one, Fetched) else one.size
             if size > MAX_TOGETHER:
                 raise self._unavailable(f"its documents are larger than {MAX_TOGETHER} bytes together")
             yield one
@@ -146,7 +146,7 @@ class OntologyClient:
         try:
             return self.document(document_id)
         except DocumentRefused as refusal:
-            return refusal
+            return refusal.bare()
         except DocumentNotFound:
             return _refusal(document_id, "not_found", "the server lists it and does not have it")
 
@@ -292,15 +292,15 @@ def _etag(answer: Answer) -> str:
 
 def _parsed(document_id: str, body: bytes, *, whole: bool) -> tuple[Any, str]:
     if not whole:
-        raise _refusal(document_id, "limit", f"it is larger than {transport.MAX_BYTES} bytes")
+        raise _refusal(document_id, "limit", f"it is larger than {transport.MAX_BYTES} bytes", body)
     try:
         text = body.decode("utf-8-sig")
         return documents.read(text), text
     except UnicodeDecodeError:
-        raise _refusal(document_id, "syntax", "it is not UTF-8") from None
+        raise _refusal(document_id, "syntax", "it is not UTF-8", body) from None
     except documents.NotJson as failure:
-        raise _refusal(document_id, "syntax", str(failure)) from None
+        raise _refusal(document_id, "syntax", str(failure), body) from None
 
 
-def _refusal(document_id: str, code: str, detail: str) -> DocumentRefused:
-    return DocumentRefused(document_id=document_id, problems=(Problem("", code, detail),))
+def _refusal(document_id: str, code: str, detail: str, body: bytes = b"") -> DocumentRefused:
+    return DocumentRefused(document_id=document_id, problems=(Problem("", code, detail),), size=len(body))

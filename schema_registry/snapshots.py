@@ -219,7 +219,7 @@ def _read(
         try:
             schemas.append(parse_document(one.document, one.document_id))
         except DocumentRefused as refusal:
-            refused.append(refusal)
+            refused.append(refusal.bare())
     standing, clashing = check_set(schemas)
     return standing, fetched, (*refused, *clashing)
 

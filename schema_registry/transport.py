@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 MAX_BYTES = 4 * 2**20  # bytes of one answer's body
 PIECE = 64 * 2**10  # bytes that are read at once
 # A byte is a piece where a server sends it alone, and each piece holds up Python's other threads for a moment.
-MAX_PIECES = 20_000
+MAX_PIECES = 5_000
 MAX_INTERIM = 10  # answers such as "100 Continue" before the one that counts
 MAX_TRAILERS = 100  # lines after the last chunk
 LINE = 65_536  # bytes of one line of a head or between chunks, by Python's own reader

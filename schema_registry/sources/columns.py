@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schema_registry import literals, names
+from schema_registry import documents, literals, names
 from schema_registry.errors import Problem
 from schema_registry.schema import GENERATED, ColumnSchema
 from schema_registry.sources.reading import Fields
@@ -134,7 +134,11 @@ def _enum(fields: Fields, column: ColumnSchema) -> tuple[str, ...] | None:
     if not 1 <= len(values) <= MAX_ENUM:
         fields.refuse("enum", "limit", f"enum must have 1 to {MAX_ENUM} values")
         return None
-    cells = [_cell(fields, column.type, value, f"enum/{place}") for place, value in enumerate(values)]
+    cells = []
+    for place, value in enumerate(values):
+        if place % 100 == 99:
+            documents.breathe()
+        cells.append(_cell(fields, column.type, value, f"enum/{place}"))
     return tuple(dict.fromkeys(cell for cell in cells if cell is not None)) or None
 
 

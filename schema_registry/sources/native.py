@@ -94,7 +94,11 @@ def _columns(fields: Fields) -> list[Read]:
     if not 1 <= len(plain) <= MAX_COLUMNS:
         fields.refuse("columns", "limit", f"a table has 1 to {MAX_COLUMNS} columns; the document has {len(plain)}")
         return []
-    reads = [read_column(column, f"/columns/{place}", fields.problems) for place, column in enumerate(plain)]
+    reads = []
+    for place, column in enumerate(plain):
+        if place % 20 == 19:
+            documents.breathe()
+        reads.append(read_column(column, f"/columns/{place}", fields.problems))
     _refuse_repeats(reads, "name")
     _refuse_repeats(reads, "renamed_from")
     return reads

@@ -26,8 +26,9 @@ from monitoring import checks
 from projects import audit, clock, identity, jobs, owner, plan_runs
 from projects.errors import StoreBehind
 from projects.models import Job, KnownStore, ManagedTable, Owner, Plan
-from projects.schedule import SyncSchedule
+from projects.schedule import SYNC, Schedule
 from projects.store.connection import Store, get_store, reset_store
+from projects.store.gauge import JOBS
 from schema_registry.models import AuditEntry
 from tests.conftest import client_of, user_with_role
 from tests.projects.conftest import WIND_FARM
@@ -396,7 +397,7 @@ def test_after_the_clock_was_set_back_feed_audit_log_and_schedule_go_on(projects
     assert numbers == sorted(numbers) and len(numbers) >= 2
     audit.record("test", "after", actor="test")
     assert audit.verify().ok
-    assert SyncSchedule().keep() is not None
+    assert Schedule(SYNC).keep() is not None
     assert Job.objects.filter(state=Job.State.QUEUED).count() == 1
 
 
@@ -423,10 +424,10 @@ def test_the_end_of_a_job_that_could_not_be_recorded_is_recorded_once_it_can_be(
 
         monkeypatch.setitem(jobs.KINDS, "verify_audit", replace(jobs.KINDS["verify_audit"], run=work))
         job, duties = jobs.leave("verify_audit", {}), owner.Duties()
-        assert duties._next() is False
+        assert duties._next(JOBS) is False
         assert Job.objects.get().state == Job.State.RUNNING
-        assert duties._next() is False
-    duties._next()
+        assert duties._next(JOBS) is False
+    duties._next(JOBS)
     job.refresh_from_db()
     assert (job.state, job.finished_at is not None) == (Job.State.FAILED, True)
 

@@ -24,6 +24,7 @@ class Creator(threading.Thread):
         super().__init__()
         self.server, self.ended = server, ended
         self.acknowledged: list[str] = []
+        self.refused: list[str] = []
 
     def run(self) -> None:
         with requests.Session() as session:
@@ -34,8 +35,7 @@ class Creator(threading.Thread):
                     answer = session.post(f"{self.server.url}/ops/projects", json=row, timeout=30)
                 except requests.RequestException:
                     return
-                if answer.status_code == 201:
-                    self.acknowledged.append(row["project_id"])
+                (self.acknowledged if answer.status_code == 201 else self.refused).append(row["project_id"])
 
 
 def run_creators(server: Server, seconds: float) -> tuple[list[Creator], threading.Event]:

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
+from monitoring.probes import PROBES
 from projects.store.connection import Store
 from tests.conftest import client_of, user_with_role
 from tests.projects.conftest import kept, projects, store  # noqa: F401 - Fixtures.
@@ -63,6 +64,8 @@ TABLE: dict[tuple[str, str], tuple[frozenset[str], int]] = {
     ("POST", "admin/plans/<int:plan>/reject"): (STEWARDS, 404),
     ("POST", "admin/plans/<int:plan>/apply"): (STEWARDS, 404),
     ("POST", "admin/plans/<int:plan>/undo"): (STEWARDS, 404),
+    ("GET", "admin/backups"): (OPERATORS, 200),
+    ("POST", "admin/backups"): (OPERATORS, 409),  # There is no BACKUP_DIR.
     ("GET", "admin/drift"): (READERS, 200),
     ("POST", "admin/sync"): (STEWARDS, 202),
     ("GET", "admin/tables"): (READERS, 200),
@@ -123,7 +126,8 @@ def asked(client: APIClient, method: str, route: str) -> int:
 
 
 def test_every_endpoint_is_in_the_table():
-    assert set(endpoints(get_resolver().url_patterns)) == set(TABLE)
+    probes = {("GET", path.removeprefix("/")) for path in PROBES}
+    assert set(endpoints(get_resolver().url_patterns)) | probes == set(TABLE)
 
 
 def test_each_endpoint_answers_each_role_as_the_table_says(clients: dict[str, APIClient]):
