@@ -24,7 +24,7 @@ from schema_registry.sources.native import check_set, parse_document
 LIVE, MOCK, REQUEST = Snapshot.Provenance.LIVE.value, Snapshot.Provenance.MOCK.value, Snapshot.Provenance.REQUEST.value
 CACHED = "cached"
 BUSY = 0.02  # seconds of the processor for one document, after which others have their turn
-REST = 3  # times as long
+REST = 9  # times as long
 NAMED = 100  # schemas that an error names
 
 TURNS = max(1, settings.THREADS // 4)  # who ask at once
