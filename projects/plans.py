@@ -29,10 +29,10 @@ SYSTEM = "system"  # the account of commands, which is never the second pair of 
 
 def get(number: int) -> Plan:
     """One plan. Raises PlanNotFound."""
-    found = Plan.objects.select_related("undoes", "snapshot").filter(pk=number).first()
-    if found is None:
-        raise PlanNotFound(plan=number)
-    return found
+    try:
+        return Plan.objects.select_related("undoes", "snapshot").get(pk=number)
+    except Plan.DoesNotExist:
+        raise PlanNotFound(plan=number) from None
 
 
 def open_plan(table: str) -> Plan | None:

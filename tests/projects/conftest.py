@@ -118,7 +118,7 @@ def make_by_rest(ontology: Ontology, store: Store, client: APIClient, name: str,
         for row in rows:
             assert send(client, "post", f"/ops/{name}", row).status_code == 201
 
-    begin_with(store, f"{name} of {ontology.said()}", make)
+    begin_with(store, f"{list(rows)} in {name} of {ontology.said()}", make)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from urllib.parse import quote
 import pytest
 from rest_framework.test import APIClient
 
-from projects.store.connection import get_store
+from projects.store.connection import Store, get_store
 from projects.sync import sync
+from tests.projects.conftest import make_by_rest
 from tests.projects.ontology import FIRST, SECOND, TURBINES, Ontology, everything, outcomes, send, with_column
 from tests.projects.plan_cases import CASES, NAMES, RENAME, THIRD, Case
 from tests.projects.planning import (
@@ -31,13 +32,11 @@ EACH = CASES | NAMES
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, ontology: Ontology, steward_client: APIClient) -> Case:
+def case(request: pytest.FixtureRequest, ontology: Ontology, store: Store, steward_client: APIClient) -> Case:
     """The case's table with its rows, and an ontology that wants it otherwise."""
     chosen = EACH[request.param]
     ontology.say(chosen.base)
-    assert send(steward_client, "post", "/ops/initialize").status_code == 200
-    for row in chosen.rows:
-        assert send(steward_client, "post", "/ops/turbines", row).status_code == 201
+    make_by_rest(ontology, store, steward_client, "turbines", chosen.rows)
     ontology.say(chosen.wanted, "turbines_schema")
     return chosen
 
