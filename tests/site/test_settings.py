@@ -40,7 +40,7 @@ def manage(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]
         ("BEHIND_TLS", "2"),
         ("CSRF_TRUSTED_ORIGINS", "example.org"),
         ("CSRF_TRUSTED_ORIGINS", "https://example.org/path"),
-        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://data.example.org,*"),
         ("THROTTLE", "30/min"),
         ("THROTTLE_ANON", "0/min"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
