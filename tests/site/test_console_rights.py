@@ -123,9 +123,18 @@ def test_somebody_without_a_role_is_told_to_ask_for_one(roles):
     assert "Ask somebody who gives roles for one." in text
 
 
+def test_somebody_whose_role_was_taken_away_is_told_so_at_the_door(roles, client):
+    user = user_with_role("steward")
+    client.force_login(user)
+    user.groups.clear()
+    assert "This account has no role here" in client.get("/console/plans/", follow=True).content.decode()
+
+
 def test_somebody_who_was_made_inactive_is_not_let_in(roles):
     user_with_role("steward")
-    assert sign_in("steward", is_active=False)[0] == 200
+    status, text = sign_in("steward", is_active=False)
+    assert status == 200
+    assert "This name and password do not fit together." in text
 
 
 def test_somebody_who_keeps_djangos_own_records_only_enters_too(client):
