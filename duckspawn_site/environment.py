@@ -161,10 +161,10 @@ def check_together(name: str, given: object, other: str, needed: object) -> None
 
 
 def http_url(name: str, default: str) -> str:
-    """An http or https address, without the slash at its end."""
+    """An http or https address, without the slash at its end; its text is never shown, because it may carry a password."""
     given = text(name, default).rstrip("/")
-    if not _is_http(given):
-        raise ImproperlyConfigured(f"{name}={given!r}: give an address that begins with http:// or https://.")
+    if not _is_http(given) or any(urlsplit(given)[3:]):
+        raise ImproperlyConfigured(f"{name}: give an address that begins with http:// or https://, without a query.")
     return given
 
 

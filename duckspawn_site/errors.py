@@ -162,7 +162,7 @@ CSRF = Answer(403, "csrf-failed", "The form is out of date")
 SENTENCES: dict[str, str] = {
     "internal": "Something went wrong here; the log has it under this request's id.",
     "not-found": "There is nothing at this address.",
-    "forbidden": "You may not do this.",
+    "forbidden": "Your role here does not allow it. Ask somebody who gives roles.",
     "bad-request": "The request is not understood.",
     "body-unfinished": "The body did not come whole; nothing was done.",
     "too-large": "The body is larger than this address takes.",

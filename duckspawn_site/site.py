@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.forms import AuthenticationForm as DjangoAuthenticationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -13,12 +14,14 @@ from unfold.sites import UnfoldAdminSite
 from duckspawn_site.auth.errors import LoginSlowed
 from schema_registry.rights import may_enter
 
+WRONG = "This name and password do not fit together. Capital and small letters count."
 NO_ROLE = "This account has no role here yet. Ask somebody who gives roles for one."
 
 
 class ConsoleLogin(AuthenticationForm):
     """Name and password of somebody who is active and has a right of ours; Django's own form asks for its staff flag."""
 
+    error_messages = {**AuthenticationForm.error_messages, "invalid_login": WRONG}
     wait = 0  # seconds, where too many logins failed
 
     def clean(self) -> dict[str, Any]:
@@ -44,7 +47,9 @@ class ConsoleSite(UnfoldAdminSite):
         return may_enter(request.user)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The login page; with 429 where too many logins failed."""
+        """The login page; with 429 where too many logins failed, and with the reason for who is signed in and has no role."""
+        if request.method == "GET" and request.user.is_authenticated and not may_enter(request.user):
+            messages.warning(request, NO_ROLE)
         page = super().login(request, extra_context)
         if wait := getattr(getattr(page, "context_data", {}).get("form"), "wait", 0):
             page.status_code, page.headers["Retry-After"] = 429, str(wait)

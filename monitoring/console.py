@@ -21,6 +21,7 @@ from projects.store.tables import Size
 from schema_registry import rights
 from schema_registry.errors import SpawnError
 from schema_registry.models import Snapshot
+from schema_registry.ontology import without_user
 
 LARGEST = 10  # tables
 NAMES = {"cpu": "Processors", "memory": "Memory", "disk": "Disk", "database": "Django's database"}  # of checks, for a reader
@@ -196,4 +197,4 @@ def _of_source(last: Sample | None) -> Fact:
         return Fact("Ontology", "mock", "the sample ontology inside", seen)
     if last is None:
         return Fact("Ontology", "not asked", "no sample of the last minutes", seen)
-    return Fact("Ontology", "silent" if "onto_server" in last.troubles else "answers", settings.ONTO_SERVER_URL, seen)
+    return Fact("Ontology", "silent" if "onto_server" in last.troubles else "answers", without_user(settings.ONTO_SERVER_URL), seen)

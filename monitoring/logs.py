@@ -12,17 +12,28 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _SECRET_NAMES = re.compile(r"password|passwd|secret|token(?!_id$)|authorization|cookie|api_?key", re.IGNORECASE)
-_SECRET_TEXT = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_SECRET_TEXT = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}|(?<=://)[^/\s?#\"]+(?=@)")
 
 
 def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Puts *** in place of values whose name or form says that they are secret."""
+    """Puts *** in place of values whose name or form says that they are secret, those within others too."""
     for name, value in event.items():
-        if _SECRET_NAMES.search(name):
-            event[name] = "***"
-        elif isinstance(value, str):
-            event[name] = _SECRET_TEXT.sub("***", value)
+        event[name] = _hidden(name, value)
     return event
+
+
+def _hidden(name: object, value: Any) -> Any:
+    match value:
+        case str() if not _SECRET_NAMES.search(str(name)):
+            return _SECRET_TEXT.sub("***", value)
+        case bool() | int() | float() | None:
+            return value
+        case dict():
+            return {key: _hidden(key, inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_hidden(name, inner) for inner in value]
+        case _:
+            return "***" if _SECRET_NAMES.search(str(name)) else _SECRET_TEXT.sub("***", str(value))
 
 
 _EVERY_LINE: list[Processor] = [
@@ -39,6 +50,17 @@ _FACTS = ("plans", "tables", "jobs", "job", "kind")
 
 def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     return orjson.dumps(dict(event), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class NotFinest(logging.Filter):
+    """Keeps debug lines back."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno > logging.DEBUG
+
+
+# Their debug lines have what a page was made of, addresses with their query, and the values in SQL.
+_TELLTALES = ("django.template", "urllib3.connectionpool", "django.db.backends")
 
 
 class CrashesOnly(logging.Filter):
@@ -62,13 +84,14 @@ def dict_config(level: str) -> dict[str, Any]:
     }
     upward: dict[str, Any] = {"handlers": [], "level": "NOTSET", "propagate": True}
     loggers = dict.fromkeys(("django", "django.server", "gunicorn.error"), upward)
+    loggers |= {name: {**upward, "filters": ["not finest"]} for name in _TELLTALES}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "filters": {"crashes": {"()": CrashesOnly}},
+        "filters": {"crashes": {"()": CrashesOnly}, "not finest": {"()": NotFinest}},
         "loggers": {**loggers, "django.request": {**upward, "filters": ["crashes"]}},
     }
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 
@@ -23,6 +22,7 @@ from projects.store import backup, spool
 from projects.store.connection import Store
 from projects.store.gauge import BACKUPS
 from schema_registry.models import AuditEntry
+from schema_registry.ontology import without_user
 
 DEED = "backup.make"
 SYSTEM = "system"  # who acts where no person does
@@ -173,7 +173,7 @@ def _fill(store: Store, folder: Path, job: str) -> None:
         files=manifests.kept(folder, gauge.check),
         database={"engine": "sqlite", "file": DATABASE} if app else described(),
         migrations=migrations(),
-        settings={name: getattr(settings, name) for name in SETTINGS} | {"ONTO_SERVER_URL": _without_password(settings.ONTO_SERVER_URL)},
+        settings={name: getattr(settings, name) for name in SETTINGS} | {"ONTO_SERVER_URL": without_user(settings.ONTO_SERVER_URL)},
     )
     manifests.write(manifest, folder)
 
@@ -190,8 +190,3 @@ def _bring(archives: list[Path], folder: Path, check: Callable[[], None]) -> Non
             (folder / path.name).touch(mode=0o600)
             shutil.copyfile(path, folder / path.name)
         check()
-
-
-def _without_password(address: str) -> str:
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from django.conf import settings
 
@@ -74,8 +74,8 @@ class OntologyClient:
     ) -> None:
         parts = urlsplit(url.rstrip("/"))
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise OntologyUnavailable(url=_without_user(parts), reason="its address does not begin with http:// or https://")
-        self.url = MOCK_URL if use_mock else _without_user(parts)
+            raise OntologyUnavailable(url=without_user(url), reason="its address does not begin with http:// or https://")
+        self.url = MOCK_URL if use_mock else without_user(url.rstrip("/"))
         self.use_mock = use_mock
         self._auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         self._timeout, self._schema_ids, self._folder = timeout, tuple(schema_ids), mock_folder
@@ -261,8 +261,9 @@ def _shared(url: str, timeout: float, ids: tuple[str, ...], use_mock: bool) -> O
     return OntologyClient(url, timeout=timeout, schema_ids=ids, use_mock=use_mock)
 
 
-def _without_user(parts: SplitResult) -> str:
-    """The address without a user and password, which no error and no snapshot may show."""
+def without_user(url: str) -> str:
+    """The address without a user, password and query, which no page, error, snapshot or backup may show."""
+    parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

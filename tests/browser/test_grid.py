@@ -119,7 +119,7 @@ def test_a_viewer_sees_no_buttons_and_gets_403_when_posting_by_hand(visitor, liv
             address, form={"csrfmiddlewaretoken": token, "__deed": "delete", "__row": "{}"}, headers={"Referer": address}
         )
         assert answer.status == 403
-        assert "You may not do this." in answer.text()
+        assert "Your role here does not allow it." in answer.text()
 
 
 @pytest.mark.parametrize("color_scheme", ["dark"])

@@ -151,6 +151,9 @@ def test_an_exceptions_trace_is_in_one_line(lines):
 def test_secrets_are_not_logged(lines):
     structlog.get_logger("ours").warning("got Bearer abcdefghijkl", password="hush", url="http://me:hush@host/", api_token="hush")
     logging.getLogger("urllib3").warning("Authorization: Basic aHVzaDpodXNo from postgres://u:hush@db/x")
+    structlog.get_logger("ours").warning(
+        "in others", facts={"token": "hush", "seen": ["http://hush@host/"]}, error=OSError("redis://:hush@host")
+    )
     text = json.dumps(lines())
     assert "hush" not in text and "abcdefghijkl" not in text and "aHVzaDpodXNo" not in text
     assert "host" in text

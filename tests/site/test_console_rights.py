@@ -2,61 +2,103 @@
 
 import re
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import User
+from axes.models import AccessAttempt
+from django.contrib.auth.models import Group, User
 from django.test import Client
-from django.urls import get_resolver
+from django.urls import get_resolver, resolve
 
+from duckspawn_site.auth.models import Token
 from schema_registry.models import AuditEntry
-from tests.conftest import PASSWORD, user_with_role
-from tests.site.console_pages import OURS, ROLES, pages, visit
+from tests.conftest import PASSWORD, client_of, user_with_role
+from tests.site.console_pages import AUDITORS, DJANGOS, FILTERED, OURS, OUTSIDE, RECORDS, ROLES, STATES, Visit, pages, visit
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/console/login/"
+# Which tests of their own have: the doors, another person's token, and what only leads on.
+ELSEWHERE = {"login", "logout", "people_token_change", "people_token_history", "view_on_site"}
 
 
 @pytest.fixture
 def people(roles) -> dict[str, Client]:
-    """A browser for each role; none of these people is Django's staff but the superuser."""
+    """A browser for each role, and for those outside; none of these people is Django's staff but the superuser."""
     root = User.objects.create_superuser("superuser", password=PASSWORD)
     users = {role: root if role == "superuser" else user_with_role(role) for role in ROLES}
-    clients = {role: Client() for role in ROLES}
-    for role, client in clients.items():
-        client.force_login(users[role])
+    users["no role"] = User.objects.create_user("no role")
+    clients = {role: Client() for role in (*ROLES, *OUTSIDE)}
+    clients["a token"] = client_of(root)
+    for role, user in users.items():
+        clients[role].force_login(user)
     return clients
 
 
-def test_every_page_of_ours_is_in_the_table():
-    assert set(OURS) == {pattern.name for pattern in get_resolver().namespace_dict["console"][1].url_patterns}
+@pytest.fixture
+def records(people: dict[str, Client]) -> dict[str, Visit]:
+    """Django's pages about single records, by address; the token is the superuser's."""
+    made = {
+        "user": User.objects.get(username="viewer").pk,
+        "group": Group.objects.get(name="viewer").pk,
+        "token": Token.objects.get().pk,
+        "attempt": AccessAttempt.objects.create(username="viewer", ip_address="192.0.2.1", failures_since_start=1).pk,
+    }
+    return {"/console/" + visit.path.format_map(made): visit for visit in RECORDS}
 
 
-def test_each_page_is_for_those_who_may_see_it(people: dict[str, Client], shown: SimpleNamespace):
-    wanted = {(address, role): visit.status(role) for address, visit in pages(shown).items() for role in ROLES}
-    assert {asked: visit(people[asked[1]], asked[0]).status_code for asked in wanted} == wanted
+def test_every_page_is_in_the_table():
+    numbered = dict.fromkeys(("plan", "applied", "entry", "user", "group", "token", "attempt"), 7) | dict.fromkeys(
+        ("job", "check"), UUID(int=7)
+    )
+    paths = [f"/console/{line.path.format_map(numbered)}".partition("?")[0] for line in (*OURS.values(), *DJANGOS, *RECORDS)]
+    every = get_resolver().namespace_dict
+    assert set(OURS) == {pattern.name for pattern in every["console"][1].url_patterns}
+    djangos = {name for name in every["admin"][1].reverse_dict if not callable(name)}
+    assert djangos - {resolve(path).url_name for path in paths} == ELSEWHERE
 
 
-def test_who_is_not_signed_in_is_sent_to_the_login(shown: SimpleNamespace):
-    answers = {address: visit(Client(), address) for address in pages(shown)}
-    assert {a: (r.status_code, r.headers["Location"].partition("?")[0]) for a, r in answers.items()} == dict.fromkeys(answers, (302, LOGIN))
+def test_each_page_answers_each_role_as_the_table_says(people: dict[str, Client], records: dict[str, Visit], shown: SimpleNamespace):
+    every, wrong, forbidden = pages(shown) | records, [], {method: set() for method in ("GET", "POST")}
+    for method in ("GET", "POST"):
+        for address, line in every.items():
+            if method == "POST" and line in (*STATES, *FILTERED):
+                continue
+            for role in (*ROLES, *OUTSIDE):
+                answer = visit(people[role], address, method)
+                if answer.status_code != line.status(method, role) or (
+                    role in OUTSIDE and not answer.headers["Location"].startswith(LOGIN)
+                ):
+                    wrong.append(f"{method} {address} {role}: {answer.status_code}, not {line.status(method, role)}")
+                elif answer.status_code == 403:
+                    forbidden[method].add((address.partition("?")[0], role))
+    assert wrong == []
+    for method, attempts in forbidden.items():
+        assert attempts == set(AuditEntry.objects.filter(action="right.refuse", detail__method=method).values_list("object", "actor"))
 
 
-def test_nobody_posts_to_a_page_without_its_right(people: dict[str, Client], shown: SimpleNamespace):
-    asked = {(a, role) for a, visit in pages(shown).items() if visit in OURS.values() for role in ROLES if role not in visit.posts}
-    refused = {(a, role): people[role].post(a).status_code for a, role in asked}
-    assert {one: status for one, status in refused.items() if status not in (403, 404, 405)} == {}
-    audited = set(AuditEntry.objects.filter(action="right.refuse", detail__method="POST").values_list("object", "actor"))
-    assert {(a.partition("?")[0], role) for (a, role), status in refused.items() if status == 403} == audited
+def test_a_person_neither_sees_nor_revokes_the_token_of_another(people: dict[str, Client]):
+    token = f"/console/people/token/{Token.objects.get().pk}"
+    for page in ("change", "history"):
+        found = {role: people[role].get(f"{token}/{page}/").headers.get("Location", "").partition("?")[0] for role in people}
+        assert found == {role: LOGIN if role in OUTSIDE else "" if role == "superuser" else "/console/" for role in people}
+    for role in set(people) - {"superuser"}:
+        people[role].post("/console/people/token/", {"action": "revoke", "_selected_action": [str(Token.objects.get().pk)]})
+    assert Token.objects.count() == 1
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_the_sidebar_leads_only_where_its_reader_may_go(people: dict[str, Client], shown: SimpleNamespace, role: str):
-    text = people[role].get("/console/").content.decode()
-    sidebar = text[text.index('id="nav-sidebar"') : text.index('id="main"')]
-    links = set(re.findall(r'<a href="(/[^"]+)"', sidebar))
-    assert ("/console/audit/" in links) == (role in ("steward", "operator", "superuser"))
-    assert ("/console/auth/user/" in links) == (role == "superuser")
-    assert {link: people[role].get(link).status_code for link in links} == dict.fromkeys(links, 200)
+def test_the_documents_page_is_for_those_who_may_read(people: dict[str, Client], shown: SimpleNamespace):
+    found = {role: people[role].get("/docs").status_code for role in people}
+    assert found == dict.fromkeys(ROLES, 200) | {"anonymous": 302, "no role": 403, "a token": 302}
+
+
+def test_the_sidebar_leads_only_where_its_reader_may_go(people: dict[str, Client], shown: SimpleNamespace):
+    for role in ROLES:
+        text = people[role].get("/console/").content.decode()
+        sidebar = text[text.index('id="nav-sidebar"') : text.index('id="main"')]
+        links = set(re.findall(r'<a href="(/[^"]+)"', sidebar))
+        assert ("/console/audit/" in links) == (role in AUDITORS)
+        assert ("/console/auth/user/" in links) == (role == "superuser")
+        assert {link: people[role].get(link).status_code for link in links} == dict.fromkeys(links, 200)
 
 
 # The door.
@@ -81,9 +123,18 @@ def test_somebody_without_a_role_is_told_to_ask_for_one(roles):
     assert "Ask somebody who gives roles for one." in text
 
 
+def test_somebody_whose_role_was_taken_away_is_told_so_at_the_door(roles, client):
+    user = user_with_role("steward")
+    client.force_login(user)
+    user.groups.clear()
+    assert "This account has no role here" in client.get("/console/plans/", follow=True).content.decode()
+
+
 def test_somebody_who_was_made_inactive_is_not_let_in(roles):
     user_with_role("steward")
-    assert sign_in("steward", is_active=False)[0] == 200
+    status, text = sign_in("steward", is_active=False)
+    assert status == 200
+    assert "This name and password do not fit together." in text
 
 
 def test_somebody_who_keeps_djangos_own_records_only_enters_too(client):
