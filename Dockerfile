@@ -5,7 +5,8 @@ COPY requirements.txt /build/
 RUN python -m venv /venv && /venv/bin/pip install --requirement /build/requirements.txt
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin duckspawn \
+RUN groupadd --gid 10001 duckspawn \
+    && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin duckspawn \
     && install --directory --owner=10001 --group=10001 --mode=750 /data
 COPY --from=build /venv /venv
 COPY . /app
