@@ -127,6 +127,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     registry.OntologyUnavailable: Answer(503, "ontology-unavailable", "The ontology server gives no answer", retry_after=30),
     projects.FolderUnusable: Answer(503, "folder-unusable", "A folder cannot be used", retry_after=60),
     projects.DiskFull: Answer(507, "disk-full", "The disk is full", retry_after=60),
+    projects.NoRoomForBackup: Answer(507, "no-room-for-backup", "There is no room for a backup", retry_after=60),
     projects.DiskNearlyFull: Answer(507, "disk-nearly-full", "The disk is nearly full", retry_after=60),
     projects.OutOfTempSpace: Answer(413, "out-of-temp-space", "This needs more temporary space than there is"),
     registry.DatabaseBusy: Answer(503, "database-busy", "Django's database is busy", retry_after=2),

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
 from projects import audit, manifests, shelves
 from projects.app_copy import AppCopy, described, is_sqlite, migrations
 from projects.app_copy import verify as verify_app
-from projects.errors import BackupDirMissing, BackupFailed, DiskFull
+from projects.errors import BackupDirMissing, BackupFailed, FolderUnusable, NoRoomForBackup
 from projects.manifests import ARCHIVES, DATABASE, STORE, Counted, Manifest
 from projects.shelves import Shelved
-from projects.store import backup, spool
+from projects.store import archive, backup, spool
 from projects.store.connection import Store
 from projects.store.gauge import BACKUPS
+from projects.store.room import MIB, free
 from schema_registry.models import AuditEntry
 from schema_registry.ontology import without_user
 
@@ -77,10 +79,12 @@ def fetched(store: Store, done: Mapping[str, Any], shelf: Path, *, most: int, us
 
 def keep(made: Path, shelf: Path, *, most: int, actor: str) -> dict[str, Any]:
     """Puts a backup into a folder, takes all but the newest `most` away, and says so in the audit log. Raises as `shelves.place`."""
+    if shelf.resolve().is_relative_to(made.parent.resolve()):
+        raise FolderUnusable(folder=shelf, reason="it is in SPOOL_DIR, which is emptied at each start")
     placed = shelves.place(made, shelf)
     said = told(placed.manifest) | {"name": placed.path.name}
     audit.record(DEED, said["name"], actor=actor, detail={name: said[name] for name in ("seq", "rows", "bytes")})
-    gone = shelves.prune(shelf, most)
+    gone = shelves.prune(shelf, most, placed.path)
     for name in gone:
         audit.record("backup.remove", name, actor=actor, detail={"keep": most})
     return said | {"removed": gone}
@@ -90,7 +94,7 @@ def told(manifest: Manifest) -> dict[str, Any]:
     """A backup as REST and jobs tell of it."""
     moments = {"started_at": manifest.started_at.isoformat(), "finished_at": manifest.finished_at.isoformat()}
     counts = {"seq": manifest.seq, "tables": len(manifest.tables), "rows": manifest.rows, "bytes": manifest.bytes}
-    return {"name": manifest.name, **moments, **counts, "database": manifest.database}
+    return {"name": manifest.name, **moments, **counts, "database": manifest.database, "damaged": manifest.damaged}
 
 
 def shelf_of_setting() -> Path:
@@ -123,7 +127,9 @@ def make(store: Store, job: str) -> Path:
         with shelves.using(partial):
             _fill(store, partial, job)
             shelves.sync_folder(partial)
-            made = partial.rename(spool.folder(store) / f"job-{job}.backup")
+            made = spool.folder(store) / f"job-{job}.backup"
+            spool.remove(made)  # What the same job made before it was killed.
+            partial.rename(made)
             shelves.sync(made.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -132,10 +138,11 @@ def make(store: Store, job: str) -> Path:
 
 
 def _check_room(store: Store) -> None:
-    """Refuses what would fill the disk that the service itself needs. Raises DiskFull."""
-    needed = sum(path.stat().st_size for path in (store.path, Path(f"{store.path}.wal")) if path.exists())
-    if shutil.disk_usage(spool.folder(store)).free < needed:
-        raise DiskFull()
+    """Refuses what would take room that the service itself needs: below its reserve it refuses writes. Raises NoRoomForBackup."""
+    files = [store.path, Path(f"{store.path}.wal"), *([Path(connection.settings_dict["NAME"])] if is_sqlite() else [])]
+    needed, left = sum(path.stat().st_size for path in files if path.exists()), free(spool.folder(store))
+    if left < needed + settings.DISK_RESERVE:
+        raise NoRoomForBackup(needed=needed // MIB + 1, reserve=settings.DISK_RESERVE // MIB, free=left // MIB)
 
 
 def _fill(store: Store, folder: Path, job: str) -> None:
@@ -163,6 +170,7 @@ def _fill(store: Store, folder: Path, job: str) -> None:
         verify_app(folder / DATABASE)
     gauge.stretch(90, 90)
     (folder / STORE).chmod(0o600)
+    files = manifests.kept(folder, gauge.check)
     manifest = Manifest(
         started_at=started,
         finished_at=datetime.now(UTC),
@@ -170,10 +178,11 @@ def _fill(store: Store, folder: Path, job: str) -> None:
         duckdb=backup.VERSION,
         seq=copied.seq,
         tables=[Counted(table.name, rows, table.version, table.schema.fingerprint) for table, rows in live],
-        files=manifests.kept(folder, gauge.check),
+        files=files,
         database={"engine": "sqlite", "file": DATABASE} if app else described(),
         migrations=migrations(),
         settings={name: getattr(settings, name) for name in SETTINGS} | {"ONTO_SERVER_URL": without_user(settings.ONTO_SERVER_URL)},
+        damaged=[file.path for file in files if file.path.startswith(ARCHIVES) and archive.is_damaged(folder / file.path, file.sha256)],
     )
     manifests.write(manifest, folder)
 
@@ -189,4 +198,6 @@ def _bring(archives: list[Path], folder: Path, check: Callable[[], None]) -> Non
         except OSError:
             (folder / path.name).touch(mode=0o600)
             shutil.copyfile(path, folder / path.name)
+            if manifests.digest(folder / path.name, check) != manifests.digest(path, check):
+                raise BackupFailed(reason=f"the archive {path.name} was not copied as it is") from None
         check()

@@ -220,6 +220,10 @@ class DiskNearlyFull(DiskFull):
     """The disk of {holds} has {free} MiB free, less than the {reserve} MiB kept in reserve, so nothing was written; reading goes on."""
 
 
+class NoRoomForBackup(DiskFull):
+    """The backup was not made: it needs {needed} MiB beside the reserve of {reserve} MiB, and the disk of SPOOL_DIR has {free} MiB free."""
+
+
 class FolderUnusable(ProjectsError):
     """The folder {folder} cannot be used: {reason}."""
 

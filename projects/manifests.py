@@ -39,7 +39,8 @@ class Counted:
 class Manifest:
     """What a backup says of itself. `seq` is the last number of the change feed in it: every row is as it was then.
 
-    `database` has the engine of Django's database and its file, or none and what to do instead.
+    `database` has the engine of Django's database and its file, or none and what to do instead; `damaged` the archives that were not as
+    they had been written when the backup was made.
     """
 
     started_at: datetime
@@ -52,6 +53,7 @@ class Manifest:
     database: dict[str, Any]
     migrations: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -102,8 +104,15 @@ def read(folder: Path) -> Manifest:
 
 
 def _read(said: dict[str, Any]) -> Manifest:
+    """What is computed with is of its type, whoever wrote it. Raises ValueError, KeyError, TypeError."""
     moments = {name: datetime.fromisoformat(said[name]) for name in ("started_at", "finished_at")}
-    parts = {"tables": [Counted(**one) for one in said["tables"]], "files": [Kept(**one) for one in said["files"]]}
+    parts = {
+        "seq": int(said["seq"]),
+        "tables": [Counted(**(one | {"rows": int(one["rows"])})) for one in said["tables"]],
+        "files": [Kept(**(one | {"path": str(one["path"]), "bytes": int(one["bytes"])})) for one in said["files"]],
+    }
+    if said["database"]["file"] not in (None, DATABASE):
+        raise ValueError("Django's database is another file")
     return Manifest(**(said | moments | parts))
 
 
@@ -128,10 +137,28 @@ def verify(folder: Path) -> Manifest:
     manifest = read(folder)
     for file in manifest.files:
         path = folder / file.path
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if ".." in path.parts or not path.resolve().is_relative_to(folder.resolve()):
             raise BackupDamaged(backup=folder.name, reason=f"its manifest names {file.path}, which is outside of it")
         if not path.is_file():
             raise BackupDamaged(backup=folder.name, reason=f"{file.path} is missing")
         if path.stat().st_size != file.bytes or digest(path) != file.sha256:
             raise BackupDamaged(backup=folder.name, reason=f"{file.path} is not as it was written")
+    _check_named(folder, manifest)
     return manifest
+
+
+def _check_named(folder: Path, manifest: Manifest) -> None:
+    """What is not named would not be compared, and not be brought back. Raises BackupDamaged."""
+    needed = {STORE, *filter(None, [manifest.database["file"]])}
+    if missing := sorted(needed - {file.path for file in manifest.files}):
+        raise BackupDamaged(backup=folder.name, reason=f"its manifest does not name {missing[0]}")
+
+
+def looks_whole(folder: Path) -> bool:
+    """Whether a backup's files are there with their sizes; what stands in them is not read."""
+    try:
+        manifest = read(folder)
+        _check_named(folder, manifest)
+        return all((folder / file.path).stat().st_size == file.bytes for file in manifest.files)
+    except (BackupDamaged, BackupTooNew, OSError):
+        return False

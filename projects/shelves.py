@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from projects import manifests
+from projects import clock, manifests
 from projects.errors import BackupDamaged, BackupFailed, BackupTooNew, DiskFull, FolderUnusable
 from projects.manifests import Manifest
 
@@ -42,10 +42,14 @@ def listed(shelf: Path) -> list[Shelved]:
 
 
 def folders(shelf: Path) -> list[Path]:
-    """What is named as a backup and says that it is ours, the newest first."""
-    if not shelf.is_dir():
-        return []
-    return sorted((path for path in shelf.iterdir() if NAME.fullmatch(path.name) and manifests.is_ours(path)), reverse=True)
+    """What is named as a backup and says that it is ours, the newest first. Raises FolderUnusable.
+
+    One of a time to come was made by a clock that was set back since: it is older than all others.
+    """
+    soon = f"{datetime.now(UTC) + clock.LEAP:%Y%m%dT%H%M%SZ}"
+    with using(shelf):
+        found = [path for path in shelf.iterdir() if NAME.fullmatch(path.name) and manifests.is_ours(path)] if shelf.is_dir() else []
+    return sorted(found, key=lambda path: (path.name <= soon, path.name), reverse=True)
 
 
 def place(made: Path, shelf: Path) -> Shelved:
@@ -79,7 +83,11 @@ def _named(made: Path, shelf: Path, manifest: Manifest) -> Path:
     while True:
         path = shelf / manifest.name
         if not path.exists():
-            return made.rename(path)
+            try:
+                return made.rename(path)
+            except OSError as error:  # Another process's got there first.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
         manifest = replace(manifest, started_at=manifest.started_at + timedelta(seconds=1))
 
 
@@ -124,9 +132,16 @@ def using(folder: Path) -> Iterator[None]:
         raise FolderUnusable(folder=folder, reason=error.strerror) from error
 
 
-def prune(shelf: Path, keep: int) -> list[str]:
-    """Takes away all but the newest `keep` backups, or none where that is 0; gives their names. Raises FolderUnusable."""
-    gone = folders(shelf)[keep:] if keep else []
+def prune(shelf: Path, keep: int, made: Path | None = None) -> list[str]:
+    """Takes away all but the newest `keep` backups, or none where that is 0, and never the one just made; gives their names.
+
+    One that is not whole takes no place of those that are kept. Raises FolderUnusable.
+    """
+    gone, whole = [], 0
+    for path in sorted(folders(shelf), key=lambda path: path != made):  # The one just made is the newest, whatever the clock says.
+        if keep and whole >= keep:
+            gone.append(path)
+        whole += manifests.looks_whole(path)
     with using(shelf):
         for path in gone:
             leaving = path.rename(shelf / f".{path.name}{PARTIAL}")  # Half of a backup never has a backup's name.

@@ -149,6 +149,16 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_damaged(file: Path, sha256: str) -> bool:
+    """Whether an archive with that SHA-256 is not the one that the description beside it is of; False where there is none."""
+    try:
+        return bool(json.loads(file.with_suffix(".json").read_text())["sha256"] != sha256) if file.suffix == ".parquet" else False
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError):
+        return True
+
+
 def _settle(made: Path, final: Path) -> None:
     """Moves a file into the archive so that it survives a power loss: the file is synced, then its folder. It may be another disk's."""
     near = final.with_name(f"{final.name}{NOT_WHOLE}")

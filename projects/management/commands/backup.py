@@ -34,5 +34,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{options['folder'] / made['name']}: {counts}.".replace("\xa0", " "))
         if note := made["database"].get("note"):
             self.stdout.write(note)
+        if made["damaged"]:
+            self.stdout.write(f"Not as they were written, and so in the backup too: {', '.join(made['damaged'])}; check_store says more.")
         if made["removed"]:
             self.stdout.write(f"Taken away, for {most} are kept: {', '.join(made['removed'])}.")
