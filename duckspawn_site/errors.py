@@ -320,6 +320,11 @@ def _escaped(name: object) -> str:
 
 
 def _audit_refusal(request: Any) -> None:
-    """An attempt that was refused for want of a right is in the audit log, with the person who made it."""
+    """An attempt that was refused for want of a right is in the audit log, with the person who made it.
+
+    The key of a row is not: the row may be erased one day, and the audit log cannot be changed.
+    """
     if request.user.is_authenticated:
-        audit.record("right.refuse", request.path[:300], actor=request.user.get_username(), detail={"method": request.method})
+        key = request.resolver_match.kwargs.get("key") if request.resolver_match and request.path.startswith("/ops/") else None
+        path = request.path.replace(f"/{key}", "/*") if key else request.path
+        audit.record("right.refuse", path[:300], actor=request.user.get_username(), detail={"method": request.method})

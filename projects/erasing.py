@@ -4,15 +4,19 @@ The audit log has a keyed hash of the row's key (HMAC-SHA256 under SECRET_KEY), 
 Each part can be done again, so an erasure that was broken off is ended by the same command.
 """
 
+import json
 import logging
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
 from projects import audit
@@ -22,7 +26,7 @@ from projects.rows import check_writable, enforced, read_key
 from projects.store import archive, erasure
 from projects.store.archive import Archive
 from projects.store.connection import Store
-from projects.store.erasure import Whose
+from projects.store.erasure import Whose, spellings
 from schema_registry.models import AuditEntry
 from schema_registry.schema import TableSchema
 
@@ -31,6 +35,7 @@ log = logging.getLogger(__name__)
 ACTION = "row.erase"
 OVER = (Job.State.DONE, Job.State.FAILED, Job.State.WITHDRAWN, Job.State.CANCELLED)
 ERASED = "[erased]"  # what stands in a text instead of the key
+TOLD = ("error", "problems")  # what has sentences, which may name the key
 
 
 def erase(store: Store, table: str, key_text: str, *, actor: str) -> dict[str, Any]:
@@ -38,9 +43,10 @@ def erase(store: Store, table: str, key_text: str, *, actor: str) -> dict[str, A
 
     Raises TableNotFound, TableReadOnly, RowReferenced, ArchiveDamaged, RowNotFound, and RowErased where it was done before.
     """
+    settle(store)
     whose = _whose(store, table, key_text)
     with store.locks.of(whose.schema.name).alone():
-        in_file = asdict(erasure.erase(store, whose, actor=actor, enforced=enforced(store)))
+        in_file = asdict(erasure.erase(store, whose, actor=actor, enforced=enforced(store), called=hash_of(whose)))
         archives = [made.file for made in _archives(store, whose)]
     with transaction.atomic():
         done = in_file | {"archives": archives, **_records(whose)}
@@ -48,8 +54,16 @@ def erase(store: Store, table: str, key_text: str, *, actor: str) -> dict[str, A
         if not any(done.values()):
             raise _none(whose, key_text)
         audit.record(ACTION, whose.schema.name, actor=actor, detail={"row": hash_of(whose), **done})
+    erasure.forget_noted(store)
     erasure.fold(store)
     return {"table": whose.schema.name, "row": hash_of(whose), **done, "vacuumed": _vacuumed(), "backups": list(backups())}
+
+
+def settle(store: Store) -> None:
+    """Puts an erasure into the audit log that was broken off before that; what else there is of the row goes by the same command."""
+    if noted := erasure.noted(store):
+        audit.record(ACTION, noted.table, actor=noted.actor, detail={"row": noted.called, **noted.done, "broken_off": True})
+        erasure.forget_noted(store)
 
 
 def hash_of(whose: Whose) -> str:
@@ -126,7 +140,7 @@ def _files(store: Store, whose: Whose, *, every: bool) -> int:
 def _seen(path: Path, whose: Whose) -> bool:
     """Whether a file has each cell of the key as text."""
     content = path.read_bytes()
-    return all(cell.encode() in content for cell in whose.key)
+    return all(any(text.encode() in content for text in spellings(cell)) for cell in whose.key)
 
 
 # Django's records.
@@ -179,25 +193,30 @@ def _without(value: Any, whose: Whose, *, is_told: bool = False) -> Any:
     """A plain value without what is said of the row: samples of its key, rejects, and its key in what is told of an error."""
     match value:
         case dict():
-            return {name: _without(one, whose, is_told=name == "error") for name, one in value.items() if not _rejects(name, one, whose)}
+            named = ((name, one) for name, one in value.items() if not _rejects(name, one, whose))
+            return {name: _without(one, whose, is_told=is_told or name in TOLD) for name, one in named}
         case list():
-            return [_without(one, whose) for one in value if not (isinstance(one, dict) and one.get("key") == whose.text)]
-        case str() if is_told:
-            cells = "|".join(re.escape(cell) for cell in whose.key)
+            others = (one for one in value if not (isinstance(one, dict) and one.get("key") == whose.text))
+            return [_without(one, whose, is_told=is_told) for one in others]
+        case str() if is_told and any(whose.key):
+            cells = "|".join(re.escape(text) for cell in whose.key if cell for text in spellings(cell))
             return re.sub(rf"(?<!\w)({cells})(?!\w)", ERASED, value)
     return value
 
 
 def _rejects(name: str, value: Any, whose: Whose) -> bool:
     """Whether this is the list of rows that a load refused, and tells of the key."""
-    return name == "rejects" and any(cell in str(one) for one in value or () for cell in whose.key)
+    if name != "rejects" or not value:
+        return False
+    said = json.dumps(value, ensure_ascii=False)
+    return any(text in said for cell in whose.key for text in spellings(cell))
 
 
 def _queries(whose: Whose) -> int:
     """The queries that people ran which name the table and the key."""
     found = AskedQuery.objects.filter(sql__iregex="|".join(map(re.escape, whose.names)))
     for cell in whose.key:
-        found = found.filter(sql__contains=cell)
+        found = found.filter(reduce(or_, (Q(sql__contains=text) for text in spellings(cell))))
     return int(found.delete()[0])
 
 

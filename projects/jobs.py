@@ -42,12 +42,16 @@ ended: Counter[tuple[str, str]] = Counter()  # How many jobs ended in this proce
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of job: the right it needs, what does it; whether a killed owner begins it again, whether it only looks; its lane."""
+    """A kind of job: the right it needs, what does it; whether a killed owner begins it again, whether it only looks; its lane.
+
+    One that is done in parts may have done some of them when it is interrupted, and is ended by asking for it once more.
+    """
 
     right: str
     run: Callable[[Store, Mapping[str, Any], str, str], dict[str, Any]]
     again: bool = False
     looks: bool = False
+    in_parts: bool = False
     lane: str = JOBS
 
 
@@ -123,7 +127,7 @@ KINDS: dict[str, Kind] = {
     "undo": Kind(rights.MANAGE_TABLES, _undo),
     "export": Kind(rights.READ_ROWS, _export),
     "verify_audit": Kind(rights.READ_AUDIT, _verify_audit),
-    "erase": Kind(rights.MANAGE_TABLES, _erase),
+    "erase": Kind(rights.MANAGE_TABLES, _erase, in_parts=True),
     "check_store": Kind(rights.OPERATE, _check_store, looks=True),
     "backup": Kind(rights.OPERATE, backups.run, again=True, lane=BACKUPS),
 }
@@ -343,9 +347,14 @@ def _settle(store: Store, job: Job, *, cancelled: bool = False) -> bool:
     if result is not None:
         _finish(job, Job.State.DONE, json.loads(result), "")
     elif cancelled:
-        _finish(job, Job.State.CANCELLED, None, "It was cancelled while it ran; what it had begun was rolled back.")
+        _finish(job, Job.State.CANCELLED, None, f"It was cancelled while it ran; {_left_of(job, 'what it had begun was rolled back')}.")
     elif job.kind in KINDS and KINDS[job.kind].again:  # An older version may not know what a newer one left.
         Job.objects.filter(id=job.id).update(state=Job.State.QUEUED, started_at=None)
     else:
-        _finish(job, Job.State.FAILED, None, "It was interrupted when the server stopped; nothing of it was kept.")
+        _finish(job, Job.State.FAILED, None, f"It was interrupted when the server stopped; {_left_of(job, 'nothing of it was kept')}.")
     return result is not None
+
+
+def _left_of(job: Job, whole: str) -> str:
+    in_parts = job.kind in KINDS and KINDS[job.kind].in_parts
+    return "a part of it may be done, and the same command does the rest" if in_parts else whole

@@ -11,7 +11,7 @@ from functools import partial
 from django.db import connections
 from django.utils import timezone
 
-from projects import archives, audit, drift, idempotency, identity, jobs, notices, one_table, plan_runs
+from projects import archives, audit, drift, erasing, idempotency, identity, jobs, notices, one_table, plan_runs
 from projects.models import Job, Owner
 from projects.schedule import BACKUP, SYNC, Schedule
 from projects.store import apart, checkpoints, spool
@@ -130,6 +130,7 @@ def take_over(store: Store) -> None:
     apart.sweep(store)
     settled = plan_runs.recover(store)
     mended = one_table.reconcile(store)
+    erasing.settle(store)
     drift.tell_new(store)
     recovered = jobs.recover(store)
     if settled or mended or recovered:

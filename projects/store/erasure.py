@@ -54,6 +54,35 @@ class Erased:
     results: int
 
 
+def spellings(cell: str) -> list[str]:
+    """A cell as it may stand in a text: as it is, in SQL, in CSV, and in JSON, which may be ASCII alone; the longest first."""
+    in_json = (json.dumps(cell, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+    return sorted({cell, cell.replace("'", "''"), cell.replace('"', '""'), *in_json}, key=len, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An erasure that the file has, and the audit log perhaps not: of which table, by whom, what the row is called there, the counts."""
+
+    table: str
+    actor: str
+    called: str
+    done: dict[str, int]
+
+
+_NOTE = "erasing"
+
+
+def noted(store: Store) -> Noted | None:
+    with store.read() as cursor:
+        text = books.get(cursor, _NOTE)
+    return Noted(**json.loads(text)) if text else None
+
+
+def forget_noted(store: Store) -> None:
+    store.writer.alone(lambda writing: books.put(writing.cursor, _NOTE, ""))
+
+
 def canonical(store: Store, schema: TableSchema, key: Key) -> Key:
     """The key's cells as DuckDB prints them, such as 7 for 007."""
     cells = (sql.cell_of(c, sql.value_of(c, literal(cell))) for c, cell in zip(schema.key_columns, key, strict=True))
@@ -61,10 +90,11 @@ def canonical(store: Store, schema: TableSchema, key: Key) -> Key:
         return tuple(cursor.execute(f"SELECT {', '.join(cells)}").fetchall()[0])
 
 
-def erase(store: Store, whose: Whose, *, actor: str, enforced: Enforced | None) -> Erased:
+def erase(store: Store, whose: Whose, *, actor: str, enforced: Enforced | None, called: str) -> Erased:
     """All of it in one transaction on the writer's thread; the feed keeps its numbers, and gets one more entry that says nothing.
 
-    Raises RowReferenced. The caller holds the table's lock alone.
+    The file notes it under what the audit log has the row `called`, until `forget_noted`. Raises RowReferenced. The caller holds the
+    table's lock alone.
     """
 
     def work(transaction: Transaction) -> Erased:
@@ -72,6 +102,7 @@ def erase(store: Store, whose: Whose, *, actor: str, enforced: Enforced | None) 
         done = Erased(rows, _entries(store, transaction, whose), *_answers(transaction, whose))
         if any(asdict(done).values()):
             transaction.entries.append(Entry(table=whose.schema.name, op=ERASE, actor=actor, rows=-rows))
+            books.put(transaction.cursor, _NOTE, json.dumps(asdict(Noted(whose.schema.name, actor, called, asdict(done)))))
         return done
 
     erased: Erased = store.writer.alone(work)
@@ -108,7 +139,8 @@ def _answers(transaction: Transaction, whose: Whose) -> tuple[int, int]:
 
 def _unrejected(transaction: Transaction, whose: Whose, table: str, column: str) -> int:
     """The rejects that a load's result shows may be of the row."""
-    spoken = " AND ".join(f"contains({column}, {literal(cell)})" for cell in whose.key)
+    cells = (" OR ".join(f"contains({column}, {literal(text)})" for text in spellings(cell)) for cell in whose.key)
+    spoken = " AND ".join(f"({cell})" for cell in cells)
     rejects = f"coalesce(TRY(json_array_length({column}, '$.rejects')), 0) > 0"
     emptied = f"""json_merge_patch({column}, '{{"rejects": []}}')"""
     return int(transaction.execute(f"UPDATE {BOOKS}.{table} SET {column} = {emptied} WHERE {rejects} AND {spoken}").fetchall()[0][0])

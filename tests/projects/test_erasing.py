@@ -5,23 +5,28 @@ import json
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
 from rest_framework.test import APIClient
 
-from projects import jobs, owner, query_history
+from projects import erasing, jobs, owner, query_history
 from projects.models import Job, Plan
+from projects.store import spool
 from projects.store.connection import Store, get_store, reset_store
+from projects.store.rows import key_text
 from schema_registry.models import AuditEntry
-from tests.conftest import user_with_role
+from tests.conftest import client_of, user_with_role
 from tests.projects.conftest import make_table
 from tests.projects.ontology import Ontology, send, without_column
 from tests.projects.test_jobs import ended
 from tests.projects.test_soundness import found
 
-MARK = "Zoe-Quintana"
+SEEN = "Quintana"  # what every spelling of the key has
+MARK = f'Zoë "{SEEN}" O\'Neill \\ 7'
+ADDRESS = f"/ops/people/{quote(MARK, safe='')}"
 TOLD = "lives-at-Elm-Street-77"
 PEOPLE = {
     "name": "people",
@@ -54,14 +59,22 @@ def people(ontology: Ontology, store: Store, steward_client: APIClient) -> Itera
         row = {"email": email, "note": f"{TOLD} of {email}", "age": 30}
         made = steward_client.post("/ops/people", row, format="json", HTTP_IDEMPOTENCY_KEY=key)
         assert made.status_code == 201
-    assert send(steward_client, "patch", f"/ops/people/{MARK}", {"age": 31}).status_code == 200
-    bad = f"email,age\nfine,7\n{MARK},8\n"  # whose key is there
+    assert send(steward_client, "patch", ADDRESS, {"age": 31}).status_code == 200
+    in_csv = MARK.replace('"', '""')
+    bad = f'email,age\nfine,7\n"{in_csv}",8\n'  # whose key is there
     loaded = steward_client.post("/ops/people?on_error=skip", bad, content_type="text/csv", HTTP_IDEMPOTENCY_KEY="load")
     assert loaded.json()["rejected"] == 1
     drop(ontology, steward_client)
     export = jobs.leave("export", {"table": "people", "format": "csv", "parameters": [], "version": None})
     jobs.run(store, Job.objects.get(id=export.id))
-    query_history.note(user_with_role("viewer"), f"SELECT * FROM people WHERE email = '{MARK}'", seconds=0.1, rows=1)
+    viewer, in_sql = user_with_role("viewer"), MARK.replace("'", "''")
+    query_history.note(viewer, f"SELECT * FROM people WHERE email = '{in_sql}'", seconds=0.1, rows=1)
+    assert client_of(viewer).delete(ADDRESS).status_code == 403
+    path = spool.new_path(store, ".csv")
+    path.write_text(bad)
+    failed = jobs.leave("load", {"table": "people", "spool": path.name, "on_conflict": "error"})
+    jobs.run(store, Job.objects.get(id=failed.id))
+    assert Job.objects.get(id=failed.id).state == "failed"
     yield ontology
 
 
@@ -69,7 +82,7 @@ def drop(ontology: Ontology, client: APIClient) -> int:
     """The plan that takes the notes away, which its archive keeps."""
     ontology.say(without_column(PEOPLE, "note"))
     number = send(client, "put", "/admin/tables/people").json()["plan"]["id"]
-    assert MARK in json.dumps(Plan.objects.get(pk=number).steps)
+    assert SEEN in json.dumps(Plan.objects.get(pk=number).steps)
     send(client, "post", f"/admin/plans/{number}/approve", {})
     assert send(client, "post", f"/admin/plans/{number}/apply", {"confirm": "people"}).status_code == 200
     return number
@@ -96,19 +109,19 @@ def places(folder: Path, *marks: str) -> list[str]:
 def test_nothing_of_an_erased_row_is_left_in_any_file(people: Ontology, own_store: Path, steward_client: APIClient) -> None:
     told = f"{TOLD} of {MARK}"
     reset_store()
-    before = places(own_store, MARK)
+    before = places(own_store, SEEN)
     assert {Path(name).suffix.removesuffix("-wal") for name in before} >= {".db", ".parquet", ".csv", ".sqlite3"}
     report = json.loads(erased("people", MARK, "--yes", "--json"))
-    assert places(own_store, MARK, told) == []
+    assert places(own_store, SEEN, told) == []
     assert places(own_store, f"{TOLD} of other") != []
     counts = {name: report[name] for name in ("rows", "entries", "answers", "plans", "jobs", "queries", "files")}
-    assert counts == {"rows": 1, "entries": 2, "answers": 2, "plans": 1, "jobs": 1, "queries": 1, "files": 2}
+    assert counts == {"rows": 1, "entries": 2, "answers": 2, "plans": 1, "jobs": 2, "queries": 1, "files": 3}
     assert (report["rewritten"], report["vacuumed"], len(report["archives"])) == (True, True, 1)
     entry = AuditEntry.objects.get(action="row.erase")
     assert (entry.object, entry.detail["row"], entry.detail["rows"]) == ("people", report["row"], 1)
 
     assert found() == []
-    assert steward_client.get(f"/ops/people/{MARK}").status_code == 404
+    assert steward_client.get(ADDRESS).status_code == 404
     feed = steward_client.get("/ops/people/changes").json()
     assert [(one["op"], one["key"], one["before"], one["after"]) for one in feed if one["op"] == "erase"] == [
         ("erase", None, None, None)
@@ -116,7 +129,7 @@ def test_nothing_of_an_erased_row_is_left_in_any_file(people: Ontology, own_stor
     assert {one["key"] for one in feed} == {None, "other"}
     again = steward_client.post("/ops/people", {"email": MARK, "note": told, "age": 30}, format="json", HTTP_IDEMPOTENCY_KEY="first")
     assert (again.status_code, again.json(), "Location" in again) == (201, {}, False)
-    assert steward_client.get(f"/ops/people/{MARK}").status_code == 404
+    assert steward_client.get(ADDRESS).status_code == 404
 
     number = Plan.objects.get(kind="change").pk
     assert send(steward_client, "post", f"/admin/plans/{number}/undo", {}).status_code == 200
@@ -132,14 +145,14 @@ def test_a_server_erases_at_once_and_the_rest_when_it_is_stopped(people: Ontolog
     job = jobs.leave("erase", {"table": "people", "key": MARK})
     assert ended(job).state == "done", job.error
     assert (job.inputs, job.result["rows"]) == ({"table": "people"}, 1)
-    assert steward_client.get(f"/ops/people/{MARK}").status_code == 404
+    assert steward_client.get(ADDRESS).status_code == 404
     owner.stop_owner()
     reset_store()
-    assert set(places(own_store, MARK)) <= {"data_product.db"}
+    assert set(places(own_store, SEEN)) <= {"data_product.db"}
     said = StringIO()
     call_command("rewrite_store", stdout=said)
     assert "The file is made anew" in said.getvalue()
-    assert places(own_store, MARK) == []
+    assert places(own_store, SEEN) == []
     assert found() == []
 
 
@@ -147,9 +160,9 @@ def test_a_server_erases_at_once_and_the_rest_when_it_is_stopped(people: Ontolog
 def test_a_row_that_was_deleted_and_one_of_a_dropped_table_are_erased_too(
     people: Ontology, own_store: Path, steward_client: APIClient
 ) -> None:
-    assert steward_client.delete(f"/ops/people/{MARK}").status_code == 204
+    assert steward_client.delete(ADDRESS).status_code == 204
     assert json.loads(erased("people", MARK, "--yes", "--json"))["rows"] == 0
-    assert places(own_store, MARK) == []
+    assert places(own_store, SEEN) == []
     assert steward_client.delete("/admin/tables/people?confirm=people").status_code == 200
     report = json.loads(erased("People", "other", "--yes", "--json"))
     assert (report["rows"], len(report["archives"])) == (0, 2)
@@ -188,6 +201,28 @@ def test_what_others_refer_to_what_is_not_there_and_what_nobody_confirmed_is_not
     assert "editor may not have this done" in erased("people", MARK, "--yes", "--as", user_with_role("editor").username, code=1)
     monkeypatch.setattr("sys.stdin", io.StringIO("pe\n"))
     assert "Nothing was erased." in erased("people", MARK, code=1)
-    assert steward_client.get(f"/ops/people/{MARK}").json()["age"] == 31
+    assert steward_client.get(ADDRESS).json()["age"] == 31
     assert not AuditEntry.objects.filter(action="row.erase").exists()
     get_store()
+
+
+@whole
+def test_an_erasure_that_was_killed_is_in_the_audit_log_and_the_same_command_ends_it(
+    people: Ontology, own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as killed, pytest.raises(Killed):
+        killed.setattr(erasing, "_archives", die)
+        erasing.erase(get_store(), "people", key_text((MARK,)), actor="ada")
+    assert not AuditEntry.objects.filter(action="row.erase").exists()
+    owner.take_over(get_store())
+    entry = AuditEntry.objects.get(action="row.erase")
+    assert (entry.actor, entry.detail["rows"], entry.detail["broken_off"]) == ("ada", 1, True)
+    assert json.loads(erased("people", MARK, "--yes", "--json"))["row"] == entry.detail["row"]
+    assert places(own_store, SEEN) == []
+    assert "was erased before" in erased("people", MARK, "--yes", code=1)
