@@ -88,7 +88,7 @@ class Writer:
 
     def let_go(self) -> None:
         """Has the thread close the cursor that it keeps: while one is open, a file that failed cannot be opened anew."""
-        if self._thread is not None:
+        if self._thread is not None and not self._stopping:
             self.later(lambda _: None)
 
     @property
@@ -97,13 +97,15 @@ class Writer:
         return self._queue.qsize()
 
     def stop(self) -> None:
-        """Writes what was accepted, then ends the thread."""
+        """Writes what was accepted, then ends the thread, which may meanwhile come by `let_go` itself."""
         with self._starting:
             self._stopping = True
-            if self._thread is not None:
+            thread = self._thread
+            if thread is not None:
                 self._queue.put(None)
-                self._thread.join()
-                self._thread = None
+        if thread is not None:
+            thread.join()
+            self._thread = None
 
     def _put(self, work: RowWrite | Callable[["Transaction"], Any], cursor: duckdb.DuckDBPyConnection | None = None) -> Future[Any]:
         with self._starting:

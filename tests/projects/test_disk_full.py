@@ -1,8 +1,11 @@
 """A disk that is full, or nearly: what would write is refused in one sentence, nothing is lost or half done, and it recovers by itself."""
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
 
+import duckdb
 import pytest
 from django.db import connection
 from rest_framework.test import APIClient
@@ -118,6 +121,24 @@ def test_a_checkpoint_that_finds_no_room_loses_nothing_and_the_file_opens_anew_b
     with projects.read() as cursor:
         cursor.execute("CHECKPOINT")
     assert len(editor_client.get("/ops/projects?limit=10000").json()) == 3_001
+
+
+def test_a_stop_ends_though_the_write_that_waits_meets_a_file_that_failed(disk: Mounted, projects: Store, editor_client: APIClient) -> None:
+    assert post_csv(editor_client, 3_000).status_code == 200
+    assert send(editor_client, "patch", "/ops/projects?maturity_years=20&max_affected=5000", {"maturity_years": 21}).status_code == 200
+    begun, goes_on = threading.Event(), threading.Event()
+    projects.writer.later(lambda _: (begun.set(), goes_on.wait(30)))
+    assert begun.wait(30)
+    projects.writer.later(lambda writing: writing.execute("CREATE TABLE late AS SELECT 1"))
+    stopping = threading.Thread(target=projects.writer.stop, daemon=True)
+    stopping.start()
+    disk.fill(leave=20_000)
+    with contextlib.suppress(duckdb.Error), projects.connection().cursor() as cursor:
+        cursor.execute("CHECKPOINT")
+    goes_on.set()
+    stopping.join(30)
+    disk.clear()
+    assert not stopping.is_alive()
 
 
 def test_the_log_is_not_folded_in_where_there_is_no_room_for_it(disk: Mounted, projects: Store, editor_client: APIClient) -> None:
