@@ -318,7 +318,8 @@ def recover(store: Store) -> list[Plan]:
 
     Archives of what did not come about are removed.
     """
-    left = [plan for plan in Plan.objects.filter(state=State.APPLYING) if plan.pk not in _under_way]
+    before = set(_under_way)  # One may end, or begin, while the database is asked.
+    left = [plan for plan in Plan.objects.filter(state=State.APPLYING) if plan.pk not in before | _under_way]
     for plan in left:
         done = _settle(store, plan, actor=plan.applied_by or SYSTEM)
         if not done:
