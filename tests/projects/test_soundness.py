@@ -1,9 +1,12 @@
 """`check_store`: a store at work is sound, and each kind of damage is found, done by hand in the closed files."""
 
 import json
+import struct
 import time
 from collections.abc import Callable
+from functools import reduce
 from io import StringIO
+from operator import xor
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,11 @@ from projects import audit, jobs, owner, soundness
 from projects.models import Job, Plan
 from projects.store import spool
 from projects.store.connection import Store, get_store, reset_store
+from projects.store.rows import Create
 from schema_registry import audit as chain
 from tests.conftest import user_with_role
 from tests.projects.altered import Hand
+from tests.projects.conftest import make_table
 from tests.projects.ontology import TURBINES, Ontology, put, send, table, with_column, without_column
 from tests.projects.prepared import begin_with
 
@@ -201,6 +206,37 @@ def test_each_kind_of_damage_to_the_file_is_found(busy: Store, by_hand: Hand, mo
         reset_store()
         busy.path.write_bytes(sound)
     assert found() == []
+
+
+def rewrite(path: Path, found: bytes, put: bytes) -> None:
+    """Puts bytes in the place of others in a DuckDB file, and their checksum at the head of their block, which is a sum of its words."""
+    head, block = 3 * 4096, 256 * 1024  # as DuckDB's storage has them
+    content = bytearray(path.read_bytes())
+    assert content.count(found) == 1
+    begins = head + (content.index(found) - head) // block * block
+
+    def sum_of_words() -> int:
+        words = (word for (word,) in struct.iter_unpack("<Q", content[begins + 8 : begins + block]))
+        return reduce(xor, (word * 0xBF58476D1CE4E5B9 % 2**64 for word in words), 5381)
+
+    assert sum_of_words() == struct.unpack_from("<Q", content, begins)[0]
+    content[:] = content.replace(found, put)
+    struct.pack_into("<Q", content, begins, sum_of_words())
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("damage", "rows"), [(b"\x03\x11\x22\x44", 1), (b"\x03\x22\x11\x33", 2)], ids=["no row", "another row"])
+def test_an_index_that_does_not_lead_to_its_rows_is_found(store: Store, damage: bytes, rows: int) -> None:
+    make_table("marks", [{"name": "id", "type": "INTEGER", "required": True}])
+    schema = store.table("marks").schema
+    for number in (0x11, 0x22, 0x33):
+        store.writer.write(Create(schema, {"id": str(number)}, "test", 1))
+    reset_store()
+    rewrite(store.path, b"\x03\x11\x22\x33", damage)  # A node of the key's index: three children, and the bytes that lead to them.
+    report = soundness.Report()
+    soundness._table(get_store(), "marks", report)
+    detail = "Rows are there that the index of id does not lead to, so a request for one finds nothing."
+    assert [(one.check, one.detail, one.rows) for one in report.findings] == [("index", detail, rows)]
 
 
 def flip(path: Path) -> None:
