@@ -8,7 +8,9 @@ import re
 import time
 from collections import deque
 from enum import Enum
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from functools import partial
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from selectors import EVENT_READ
 from typing import Any
 
@@ -22,6 +24,8 @@ MOST_BODY = 64 * 2**10  # bytes of a body that is gathered too; a larger one is 
 PATIENCE = 30.0  # seconds for a larger body, and those that its bytes so far have earned at SLOWEST
 SLOWEST = 4 * 2**10  # bytes a second
 LINGER = 2.0  # seconds that a connection stays for its client to read the answer and hang up (RFC 9112, 9.6)
+MOST_FILES = 4096  # that may be open, connections and all else
+NO_MORE = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 DRAIN = 0.05  # seconds for the rest of a body that nobody wanted
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
@@ -116,12 +120,23 @@ class Patient(SocketUnreader):
         return piece
 
 
+def _files() -> int:
+    """How many files this process may have open: from now on MOST_FILES, where it may have so many. The databases need some of them."""
+    soft, most = getrlimit(RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == RLIM_INFINITY else min(most, MOST_FILES)
+    if soft == RLIM_INFINITY or soft >= wanted:
+        return wanted
+    setrlimit(RLIMIT_NOFILE, (wanted, most))
+    return wanted
+
+
 class Gathering(ThreadWorker):
     """Gunicorn's worker of threads, whose threads get whole requests."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lingering: deque[Connection] = deque()
+        self.worker_connections: int = min(self.cfg.worker_connections, _files() // 2)
 
     def accept(self, listener: Any) -> None:
         """As gunicorn's, with a connection of ours."""
@@ -129,8 +144,21 @@ class Gathering(ThreadWorker):
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
+        except OSError as error:
+            if error.errno not in NO_MORE:
+                raise
+            self._end_one()
+            return
         self.nr_conns += 1
         self.enqueue_req(Connection(self, client, address, listener.getsockname()))
+
+    def _end_one(self) -> None:
+        """No more files may be open: whoever has kept us waiting longest goes with the loop's next look at those who wait."""
+        for waiting in (self.lingering, self.pending_conns, self.keepalived_conns):
+            if waiting:
+                waiting[0].timeout = 0
+                return
+        time.sleep(LINGER / 100)
 
     def enqueue_req(self, conn: Connection) -> None:
         """Hands over what is whole already, as most requests are; the others are waited for together, each for `keepalive` seconds."""
@@ -176,6 +204,7 @@ class Gathering(ThreadWorker):
             conn.close()
             return
         conn.timeout = time.monotonic() + LINGER
+        self.nr_conns += 1
         self.lingering.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self._drain, conn))
 
@@ -191,6 +220,7 @@ class Gathering(ThreadWorker):
         self._let_go(conn)
 
     def _let_go(self, conn: Connection) -> None:
+        self.nr_conns -= 1
         self.poller.unregister(conn.sock)
         conn.close()
 

@@ -2,11 +2,14 @@
 
 import json
 import re
+import resource
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import requests
 
 from duckspawn_site import gathering
 from tests.server.conftest import Server
@@ -171,6 +174,23 @@ def test_clients_who_never_hang_up_keep_nobody_waiting(server: Server) -> None:
     assert time.monotonic() - started < 30
     for connection in kept:
         connection.close()
+
+
+def test_clients_who_open_more_connections_than_there_may_be_end_nobodys_request(server: Server) -> None:
+    (worker,) = server.children()
+    before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    most = sum(1 for _ in Path(f"/proc/{worker}/fd").iterdir()) + 20
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (most, before[1]))
+    idle = [connected(server) for _ in range(60)]
+    try:
+        for _ in range(3):
+            assert requests.get(f"{server.url}/monitoring/live", timeout=15).status_code == 200
+    finally:
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+        for connection in idle:
+            connection.close()
+    assert server.children() == [worker]
+    assert rows(server) >= 0
 
 
 def test_a_large_body_is_waited_for_as_long_as_it_is_not_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
