@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -76,6 +76,8 @@ def backups() -> Iterator[str]:
     folder = getattr(settings, "BACKUP_DIR", None)
     if folder and Path(folder).is_dir():
         yield from sorted(one.parent.name for one in Path(folder).glob("*/manifest.json"))
+    if Job.objects.filter(kind="backup", state=Job.State.RUNNING).exists():
+        yield "now, for one is being made"
 
 
 def _whose(store: Store, table: str, key_text: str) -> Whose:
@@ -83,11 +85,19 @@ def _whose(store: Store, table: str, key_text: str) -> Whose:
         live = store.table(table)
     except TableNotFound:
         schema = _dropped(table)
-        return Whose(schema, (schema.name,), erasure.canonical(store, schema, read_key(schema, key_text)), None)
+        return _through_time(store, Whose(schema, (schema.name,), erasure.canonical(store, schema, read_key(schema, key_text)), None))
     check_writable(live.name)
     names = (live.name, *(alias.name for alias in live.aliases if alias.column is None))
     key = erasure.canonical(store, live.schema, read_key(live.schema, key_text))
-    return Whose(live.schema, names, key, live)
+    return _through_time(store, Whose(live.schema, names, key, live))
+
+
+def _through_time(store: Store, whose: Whose) -> Whose:
+    """With the key as it was under each schema that the table had, as its plans say."""
+    schemas = (TableSchema.from_json(one) for plan in _plans(whose) for one in (plan.base, plan.target) if one)
+    earlier = {tuple(column.sql_type for column in schema.key_columns): schema for schema in schemas}
+    found = (erasure.as_of(store, whose.schema, whose.key, schema) for schema in earlier.values())
+    return replace(whose, before=tuple({key: None for key in found if key and key != whose.key}))
 
 
 def _dropped(table: str) -> TableSchema:
@@ -118,7 +128,7 @@ def _archives(store: Store, whose: Whose) -> Iterator[Archive]:
             continue
         schema = TableSchema.from_json((plan.target if plan.target else plan.base) or {})
         old = Archive(kept["file"], kept["rows"], kept["sha256"])
-        if made := erasure.without(store, old, schema, whose.key):
+        if made := erasure.without(store, old, schema, whose.keys):
             erasure.record_archive(store, plan.pk, made)
             plan.outcome |= {"archive": made.as_json()}
             plan.save(update_fields=["outcome"])
@@ -196,7 +206,7 @@ def _without(value: Any, whose: Whose, *, is_told: bool = False) -> Any:
             named = ((name, one) for name, one in value.items() if not _rejects(name, one, whose))
             return {name: _without(one, whose, is_told=is_told or name in TOLD) for name, one in named}
         case list():
-            others = (one for one in value if not (isinstance(one, dict) and one.get("key") == whose.text))
+            others = (one for one in value if not (isinstance(one, dict) and one.get("key") in whose.texts))
             return [_without(one, whose, is_told=is_told) for one in others]
         case str() if is_told and any(whose.key):
             cells = "|".join(re.escape(text) for cell in whose.key if cell for text in spellings(cell))

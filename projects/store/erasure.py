@@ -31,17 +31,29 @@ TRIES, PAUSE = 1000, 0.01  # a checkpoint needs a moment in which nobody writes;
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Whose row: its table's schema and the names that it has and had, the key's cells; `live` is None for a table that was dropped."""
+    """Whose row: its table's schema and the names that it has and had, the key's cells; `live` is None for a table that was dropped.
+
+    `before` is the key as the table had it while its columns were of other types, such as a date that is a time by now.
+    """
 
     schema: TableSchema
     names: tuple[str, ...]
     key: Key
     live: LiveTable | None
+    before: tuple[Key, ...] = ()
 
     @property
     def text(self) -> str:
         """The key as the feed and an address have it."""
         return key_text(self.key)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        return (self.key, *self.before)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(map(key_text, self.keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,20 @@ def canonical(store: Store, schema: TableSchema, key: Key) -> Key:
         return tuple(cursor.execute(f"SELECT {', '.join(cells)}").fetchall()[0])
 
 
+def as_of(store: Store, schema: TableSchema, key: Key, earlier: TableSchema) -> Key | None:
+    """The key as it was written under an earlier schema; None where it was none then, for no value of that time is this one."""
+    if len(schema.key_columns) != len(earlier.key_columns):
+        return None
+    cells = []
+    for now, was, cell in zip(schema.key_columns, earlier.key_columns, key, strict=True):
+        value = sql.value_of(now, literal(cell))
+        then = f"TRY_CAST(({value})::VARCHAR AS {was.sql_type})"  # Every type is made of text, and not of every other type.
+        cells.append(f"CASE WHEN TRY_CAST({then}::VARCHAR AS {now.sql_type}) = {value} THEN {sql.cell_of(was, then)} END")
+    with store.read() as cursor:
+        found = tuple(cursor.execute(f"SELECT {', '.join(cells)}").fetchall()[0])
+    return None if None in found else found
+
+
 def erase(store: Store, whose: Whose, *, actor: str, enforced: Enforced | None, called: str) -> Erased:
     """All of it in one transaction on the writer's thread; the feed keeps its numbers, and gets one more entry that says nothing.
 
@@ -122,13 +148,13 @@ def _entries(store: Store, transaction: Transaction, whose: Whose) -> int:
     of_table = feed.of_table(store, whose.live) if whose.live else named
     gain = "(after IS NOT NULL)::INTEGER - (before IS NOT NULL)::INTEGER"
     redacted = f"op = {literal(ERASE)}, rows = {gain}, key = NULL, before = NULL, after = NULL"
-    statement = f"UPDATE {BOOKS}.changes SET {redacted} WHERE key = {literal(whose.text)} AND ({of_table})"
+    statement = f"UPDATE {BOOKS}.changes SET {redacted} WHERE key IN ({', '.join(map(literal, whose.texts))}) AND ({of_table})"
     return int(transaction.execute(statement).fetchall()[0][0])
 
 
 def _answers(transaction: Transaction, whose: Whose) -> tuple[int, int]:
     """The answers that gave the row, and the rejects of loads that may be of it; who sends such a request again is told nothing more."""
-    places = ", ".join(literal(f"/ops/{name.casefold()}/{whose.text}") for name in whose.names)
+    places = ", ".join(literal(f"/ops/{name.casefold()}/{text}") for name in whose.names for text in whose.texts)
     location = "url_decode(coalesce(json_extract_string(headers, '$.Location'), ''))"
     named = f"'/ops/' || lower(split_part({location}, '/', 3)) || '/' || split_part({location}, '/', 4)"
     plain = """body = '{}', headers = '{"Content-Type": "application/json"}'"""
@@ -149,8 +175,8 @@ def _unrejected(transaction: Transaction, whose: Whose, table: str, column: str)
 # Archives.
 
 
-def without(store: Store, kept: Archive, schema: TableSchema, key: Key) -> Archive | None:
-    """The archive anew without the rows of that key, or None where it has none. `schema` is what its keys are of; the old one stays.
+def without(store: Store, kept: Archive, schema: TableSchema, keys: Sequence[Key]) -> Archive | None:
+    """The archive anew without the rows of those keys, or None where it has none. `schema` is what its keys are of; the old one stays.
 
     Raises ArchiveDamaged, DiskFull.
     """
@@ -158,15 +184,18 @@ def without(store: Store, kept: Archive, schema: TableSchema, key: Key) -> Archi
     with store.read() as cursor, archive.opened(store, cursor, kept, view):
         names = [name for name, *_ in cursor.execute(f"DESCRIBE {quote(view)}").fetchall()]
         prefix = "key " if "is kept" in names else ""
-        if len(key) != len(schema.key_columns) or any(prefix + c.name not in names for c in schema.key_columns):
+        if len(keys[0]) != len(schema.key_columns) or any(prefix + c.name not in names for c in schema.key_columns):
             return None
-        cells = ((sql.cell_of(c, archive.kept(c, quote(prefix + c.name))), cell) for c, cell in zip(schema.key_columns, key, strict=True))
-        is_row = " AND ".join(f"{value} IS NOT DISTINCT FROM {literal(cell)}" for value, cell in cells)
+        values = [archive.kept(c, quote(prefix + c.name)) for c in schema.key_columns]
+        cells = [[sql.cell_of(c, value), f"{value}::VARCHAR"] for c, value in zip(schema.key_columns, values, strict=True)]
+        is_row = " OR ".join(
+            " AND ".join(f"{literal(cell)} IN ({', '.join(ways)})" for ways, cell in zip(cells, key, strict=True)) for key in keys
+        )
         if not cursor.execute(f"SELECT count(*) FROM {quote(view)} WHERE {is_row}").fetchall()[0][0]:
             return None
         described = json.loads((store.archive / kept.file).with_suffix(".json").read_text())
         label = kept.file.rsplit("-", 2)[0]
-        return archive.write(store, cursor, f"SELECT * FROM {quote(view)} WHERE NOT ({is_row})", label, described)
+        return archive.write(store, cursor, f"SELECT * FROM {quote(view)} WHERE NOT coalesce({is_row}, false)", label, described)
 
 
 def record_archive(store: Store, plan: int, made: Archive) -> None:

@@ -226,3 +226,30 @@ def test_an_erasure_that_was_killed_is_in_the_audit_log_and_the_same_command_end
     assert json.loads(erased("people", MARK, "--yes", "--json"))["row"] == entry.detail["row"]
     assert places(own_store, SEEN) == []
     assert "was erased before" in erased("people", MARK, "--yes", code=1)
+
+
+DAYS = {
+    "name": "days",
+    "primary_key": ["day"],
+    "columns": [{"name": "day", "type": "DATE", "required": True}, {"name": "note", "type": "VARCHAR"}, {"name": "n", "type": "INTEGER"}],
+}
+
+
+@whole
+def test_what_was_told_of_a_row_while_its_key_was_of_another_type_is_erased_too(
+    ontology: Ontology, own_store: Path, steward_client: APIClient
+) -> None:
+    ontology.forget("turbines_schema")
+    ontology.forget("sites_schema")
+    ontology.say(DAYS)
+    send(steward_client, "post", "/ops/initialize")
+    assert send(steward_client, "post", "/ops/days", {"day": "2020-01-02", "note": TOLD}).status_code == 201
+    ontology.say(without_column(DAYS, "note"))
+    number = send(steward_client, "put", "/admin/tables/days").json()["plan"]["id"]
+    send(steward_client, "post", f"/admin/plans/{number}/approve", {})
+    assert send(steward_client, "post", f"/admin/plans/{number}/apply", {"confirm": "days"}).status_code == 200
+    ontology.say({**without_column(DAYS, "note"), "columns": [DAYS["columns"][0] | {"type": "TIMESTAMP"}, DAYS["columns"][2]]})
+    assert send(steward_client, "put", "/admin/tables/days").json()["plan"]["state"] == "applied"
+    report = json.loads(erased("days", "2020-01-02T00:00:00Z", "--yes", "--json"))
+    assert (report["rows"], report["entries"], len(report["archives"])) == (1, 1, 1)
+    assert places(own_store, TOLD) == []
