@@ -65,7 +65,7 @@ def place(store: Store, sent: Path, name: str, form: str) -> Path:
     with sent.open("rb") as file:
         pieces: Iterator[bytes] = iter(lambda: file.read(spool.PIECE), b"")
         pieces = unzipped(pieces) if is_zipped else pieces
-        spool.write(store, placed, loads.array_pieces(_whole(pieces)) if form == "json" else pieces)
+        spool.write(store, placed, loads.array_pieces(_whole(pieces)) if form == "json" else pieces, lasting=True)
     return placed
 
 

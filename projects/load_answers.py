@@ -99,7 +99,7 @@ def _left(
     """Leaves a job whose file is in the spool before it is promised."""
     loads.check(store, table, version)
     path = spool.folder(store) / f"job-{uuid.uuid4().hex}.{form}"
-    spool.write(store, path, pieces)
+    spool.write(store, path, pieces, lasting=True)  # A job that was promised must not load half of it.
     inputs = loads.job_inputs(table, path.name, options, version)
     try:
         if promise is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from projects.errors import RewriteFailed, StoreBusy
+from projects.errors import RewriteFailed, StoreBusy, StoreDamaged
 from projects.store import archive, books, checkpoints, feed, sql
 from projects.store.archive import Archive
 from projects.store.books import Entry, LiveTable
@@ -224,9 +224,11 @@ def fold(store: Store) -> None:
 def rewrite(path: Path) -> tuple[int, int]:
     """Makes the file anew from what stands in it, and puts that in its place; gives the bytes before and after.
 
-    Nobody may have it open. Raises StoreHeld, DiskFull, RewriteFailed; then the file is as it was.
+    Nobody may have it open. Raises StoreHeld, StoreDamaged, DiskFull, RewriteFailed; then the file is as it was.
     """
     path = path.resolve()
+    if not path.is_file():
+        raise StoreDamaged(reason="it is not there; see that DUCKDB_PATH names the right one")
     made = path.with_name(f"{path.name}.rewritten")
     before = path.stat().st_size
     try:

@@ -1,5 +1,6 @@
 """The spool: the one folder that DuckDB may touch, where uploads, rejects and half-made archives stand."""
 
+import os
 import shutil
 import time
 import uuid
@@ -38,8 +39,11 @@ def spooled(store: Store, pieces: Iterable[bytes], suffix: str) -> Iterator[Path
         path.unlink(missing_ok=True)
 
 
-def write(store: Store, path: Path, pieces: Iterable[bytes]) -> None:
-    """Writes the pieces to the file, which is there whole or not at all. Raises DiskFull, FolderUnusable, and what the pieces raise."""
+def write(store: Store, path: Path, pieces: Iterable[bytes], *, lasting: bool = False) -> None:
+    """Writes the pieces to the file, which is there whole or not at all; a `lasting` one outlives a power loss.
+
+    Raises DiskFull, FolderUnusable, and what the pieces raise.
+    """
     try:
         with writing("SPOOL_DIR"):
             file = path.open("xb", buffering=0)
@@ -48,6 +52,8 @@ def write(store: Store, path: Path, pieces: Iterable[bytes]) -> None:
             for piece in pieces:
                 store.room.check()
                 _put(file, piece)
+            if lasting:
+                _settle(file, path.parent)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -59,6 +65,16 @@ def _put(file: FileIO, piece: bytes) -> None:
         rest = memoryview(piece)
         while rest:
             rest = rest[file.write(rest) :]
+
+
+def _settle(file: FileIO, folder: Path) -> None:
+    with writing("SPOOL_DIR"):
+        os.fsync(file.fileno())
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sweep(store: Store) -> int:

@@ -181,6 +181,9 @@ def test_what_a_killed_server_left_in_the_log_is_in_the_file_that_is_made_anew(s
     left.parent.mkdir()
     for end in ("", ".wal"):
         Path(f"{left}{end}").write_bytes(Path(f"{store.path}{end}").read_bytes())
+    settings.DUCKDB_PATH = left.with_name("none")
+    with pytest.raises(SystemExit):
+        call_command("rewrite_store", stderr=StringIO())
     settings.DUCKDB_PATH = left
     call_command("rewrite_store", stdout=StringIO())
     assert [path.name for path in left.parent.iterdir()] == ["data.db"]
