@@ -16,6 +16,7 @@ from schema_registry.errors import SpawnError
 def main() -> None:
     """Runs the command; a bad setting, or what the command could not do, is said in one sentence."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duckspawn_site.settings")
+    os.umask(0o077)  # What we write, DuckDB's and SQLite's own files included, is for nobody else to read.
     try:
         settings.BASE_DIR  # noqa: B018 - Reads the settings here, before Django's own commands can swallow the sentence.
         execute_from_command_line(sys.argv)

@@ -28,6 +28,11 @@ def test_a_first_start_makes_everything_and_a_second_keeps_it(server: Server) ->
     server.start()
     assert server.post("/ops/projects", json={"project_name": "a", "total_amount": 1, "maturity_years": 1, "expected_tri": 1, "dscr": 1}).ok
     before = server.get("/ops/projects").json()
+    assert {
+        path.name: oct(path.stat().st_mode & 0o77)
+        for path in server.folder.iterdir()
+        if path.name != "server.log" and path.stat().st_mode & 0o77
+    } == {}
     key = (server.folder / "duckspawn.secret").read_text()
     server.stop()
     server.start()
