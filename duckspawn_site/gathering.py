@@ -29,6 +29,7 @@ NO_MORE = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 DRAIN = 0.05  # seconds for the rest of a body that nobody wanted
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
+_CODED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 _END = b"\r\n\r\n"
 
@@ -45,6 +46,7 @@ class Connection(TConn):
     def __init__(self, worker: "Gathering", *args: Any) -> None:
         super().__init__(worker.cfg, *args)
         self.worker, self.gathered, self.looked = worker, bytearray(), 0
+        self.brings_more = False  # of a body that a thread reads
 
     def close(self, graceful: bool = False) -> None:
         if graceful:
@@ -84,9 +86,11 @@ class Connection(TConn):
         self.looked = end
         end += len(_END)
         length = _LENGTH.search(self.gathered, 0, end)
-        if length is None or int(length[1]) > MOST_BODY or _EXPECT.search(self.gathered, 0, end):
+        size = int(length[1]) if length else 0
+        self.brings_more = len(self.gathered) < end + size or _CODED.search(self.gathered, 0, end) is not None
+        if length is None or size > MOST_BODY or _EXPECT.search(self.gathered, 0, end):
             return True
-        return len(self.gathered) >= end + int(length[1])
+        return len(self.gathered) >= end + size
 
     def hand_over(self) -> None:
         """Gives the parser what was gathered, and bounds what it still waits for."""
@@ -136,6 +140,8 @@ class Gathering(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lingering: deque[Connection] = deque()
+        self.reading: set[Connection] = set()  # those of whose bodies a thread reads the rest: a quarter of the threads is left
+        self.queued: deque[Connection] = deque()
         self.worker_connections: int = min(self.cfg.worker_connections, _files() // 2)
 
     def accept(self, listener: Any) -> None:
@@ -180,7 +186,12 @@ class Gathering(ThreadWorker):
             self._go_on(conn, state)
 
     def _go_on(self, conn: Connection, state: "State") -> None:
+        if state is State.WHOLE and conn.brings_more and len(self.reading) >= max(1, self.cfg.threads * 3 // 4):
+            self.queued.append(conn)
+            return
         if state is State.WHOLE:
+            if conn.brings_more:
+                self.reading.add(conn)
             conn.hand_over()
             super().enqueue_req(conn)
             return
@@ -188,6 +199,14 @@ class Gathering(ThreadWorker):
         if state is State.TOO_LARGE:
             self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders("limit request headers"))
         conn.close(graceful=state is State.TOO_LARGE)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """As gunicorn's; whose body waits comes next."""
+        if conn in self.reading:
+            self.reading.remove(conn)
+            if self.queued:
+                self._go_on(self.queued.popleft(), State.WHOLE)
+        super().finish_request(conn, fs)
 
     def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
         """Gunicorn's waits five seconds for a body that nobody read; who sends that slowly gets a new connection sooner."""

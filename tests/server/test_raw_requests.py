@@ -163,6 +163,19 @@ def test_slow_clients_hold_no_thread(server: Server) -> None:
         connection.close()
 
 
+def test_large_bodies_that_come_slowly_leave_threads_for_others(server: Server) -> None:
+    slow = [connected(server) for _ in range(8)]
+    for place, connection in enumerate(slow):
+        size = "Transfer-Encoding: chunked" if place % 2 else "Content-Length: 1000000"
+        connection.sendall(request(server, "POST /ops/projects HTTP/1.1", "Content-Type: application/json", size))
+    for _ in range(3):
+        assert server.session.get(f"{server.url}/ops/projects?limit=1", timeout=15).status_code == 200
+    for connection in slow:
+        connection.close()
+    loaded = server.post("/ops/projects?dry_run=true", data=HEAD + ROW * 5_000, headers={"Content-Type": "text/csv"})
+    assert loaded.status_code == 200  # Those who left are waited for no longer.
+
+
 def test_clients_who_never_hang_up_keep_nobody_waiting(server: Server) -> None:
     """Gunicorn's own loop would wait two seconds for each, and for one after the other."""
     kept = [connected(server) for _ in range(20)]
