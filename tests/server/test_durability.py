@@ -35,7 +35,8 @@ class Creator(threading.Thread):
                     answer = session.post(f"{self.server.url}/ops/projects", json=row, timeout=30)
                 except requests.RequestException:
                     return
-                (self.acknowledged if answer.status_code == 201 else self.refused).append(row["project_id"])
+                is_made = answer.status_code == 201
+                (self.acknowledged if is_made else self.refused).append(row["project_id"] if is_made else answer.text)
 
 
 def run_creators(server: Server, seconds: float) -> tuple[list[Creator], threading.Event]:
@@ -111,7 +112,7 @@ def test_a_server_that_is_told_to_stop_is_ready_no_more_and_finishes_what_it_acc
     for creator in creators:
         creator.join()
     assert not list(server.folder.glob("data.db.wal"))
-    assert not any(creator.refused for creator in creators)
+    assert [creator.refused for creator in creators if creator.refused] == []
     acknowledged = [row for creator in creators for row in creator.acknowledged]
     assert len(acknowledged) > CLIENTS
     server.start()
