@@ -1,5 +1,6 @@
 """What every test has: a DuckDB and folders of its own, and a client for each role with a real bearer token."""
 
+import gc
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +34,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.skip(reason="long: asked for by --long"))
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays to the end: to look through it for garbage again and again would be a cost of every test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,29 @@ def flights(tmp_path: Path):
         server.stop()
 
 
-def test_a_first_start_makes_everything_and_a_second_keeps_it(server: Server) -> None:
+def check_endpoints_of_the_seed(server: Server) -> None:
+    row = {"project_name": "Wind farm", "total_amount": 1250000.50, "maturity_years": 20, "expected_tri": 8.25, "dscr": 1.35}
+    made = server.post("/ops/projects", json=row)
+    answers = {
+        "POST /ops/projects": made.status_code,
+        "GET /ops/projects": server.get("/ops/projects").status_code,
+        "GET /ops/projects/{id}": server.get(f"/ops/projects/{made.json()['project_id']}").status_code,
+        "POST /ops/initialize": server.post("/ops/initialize").status_code,
+        "POST /admin/tables": server.post("/admin/tables", json={"schema": "projects"}).status_code,
+        "GET /admin/tables": server.get("/admin/tables").status_code,
+        "PUT /admin/tables/projects": server.session.put(f"{server.url}/admin/tables/projects", json={}, timeout=30).status_code,
+        "DELETE /admin/tables/portfolios": server.session.delete(
+            f"{server.url}/admin/tables/portfolios?confirm=portfolios", timeout=30
+        ).status_code,
+        "POST /admin/logging/level": server.post("/admin/logging/level", json={"level": "DEBUG"}).status_code,
+        "GET /monitoring/health": requests.get(f"{server.url}/monitoring/health", timeout=30).status_code,
+        "GET /monitoring/metrics/system": server.get("/monitoring/metrics/system").status_code,
+    }
+    assert answers == dict.fromkeys(answers, 200) | {"POST /ops/projects": 201}
+    assert list(Path(server.environment["DUCKDB_PATH"] + ".archive").glob("portfolios-*.parquet"))
+
+
+def test_a_first_start_makes_everything_a_second_keeps_it_and_every_endpoint_of_the_seed_answers(server: Server) -> None:
     server.start()
     assert server.post("/ops/projects", json={"project_name": "a", "total_amount": 1, "maturity_years": 1, "expected_tri": 1, "dscr": 1}).ok
     before = server.get("/ops/projects").json()
@@ -41,6 +63,7 @@ def test_a_first_start_makes_everything_and_a_second_keeps_it(server: Server) ->
     assert (server.folder / "duckspawn.secret").stat().st_mode & 0o777 == 0o600
     assert "Password" in server.log.read_text()
     assert "a long enough pass phrase" not in server.log.read_text()
+    check_endpoints_of_the_seed(server)
 
 
 def test_a_password_that_was_made_up_is_shown_once(server: Server) -> None:
@@ -252,26 +275,3 @@ def wait_for_degraded(server: Server) -> dict:
             return health.json()
         threading.Event().wait(0.5)
     raise AssertionError(health.text)
-
-
-def test_every_endpoint_of_the_seed_answers(server: Server) -> None:
-    server.start()
-    row = {"project_name": "Wind farm", "total_amount": 1250000.50, "maturity_years": 20, "expected_tri": 8.25, "dscr": 1.35}
-    made = server.post("/ops/projects", json=row)
-    answers = {
-        "POST /ops/projects": made.status_code,
-        "GET /ops/projects": server.get("/ops/projects").status_code,
-        "GET /ops/projects/{id}": server.get(f"/ops/projects/{made.json()['project_id']}").status_code,
-        "POST /ops/initialize": server.post("/ops/initialize").status_code,
-        "POST /admin/tables": server.post("/admin/tables", json={"schema": "projects"}).status_code,
-        "GET /admin/tables": server.get("/admin/tables").status_code,
-        "PUT /admin/tables/projects": server.session.put(f"{server.url}/admin/tables/projects", json={}, timeout=30).status_code,
-        "DELETE /admin/tables/portfolios": server.session.delete(
-            f"{server.url}/admin/tables/portfolios?confirm=portfolios", timeout=30
-        ).status_code,
-        "POST /admin/logging/level": server.post("/admin/logging/level", json={"level": "DEBUG"}).status_code,
-        "GET /monitoring/health": requests.get(f"{server.url}/monitoring/health", timeout=30).status_code,
-        "GET /monitoring/metrics/system": server.get("/monitoring/metrics/system").status_code,
-    }
-    assert answers == dict.fromkeys(answers, 200) | {"POST /ops/projects": 201}
-    assert list(Path(server.environment["DUCKDB_PATH"] + ".archive").glob("portfolios-*.parquet"))
