@@ -325,6 +325,12 @@ def _audit_refusal(request: Any) -> None:
     The key of a row is not: the row may be erased one day, and the audit log cannot be changed.
     """
     if request.user.is_authenticated:
-        key = request.resolver_match.kwargs.get("key") if request.resolver_match and request.path.startswith("/ops/") else None
-        path = request.path.replace(f"/{key}", "/*") if key else request.path
-        audit.record("right.refuse", path[:300], actor=request.user.get_username(), detail={"method": request.method})
+        audit.record("right.refuse", _without_key(request)[:300], actor=request.user.get_username(), detail={"method": request.method})
+
+
+def _without_key(request: Any) -> str:
+    """The address, with a star for the key of a row."""
+    if not (key := request.resolver_match.kwargs.get("key") if request.resolver_match else None):
+        return str(request.path)
+    before, _, after = request.path.rpartition(f"/{key}")
+    return f"{before}/*{after}"

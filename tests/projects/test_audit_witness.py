@@ -109,6 +109,11 @@ def test_a_refused_attempt_is_in_the_log_with_its_person(projects: Store, viewer
     assert remembered() == f"1 {entry.hash}"
 
 
+def test_the_key_of_a_row_is_not_in_the_log_which_no_erasure_changes(projects: Store, viewer_client: APIClient) -> None:
+    assert viewer_client.delete("/ops/projects/ops").status_code == 403
+    assert AuditEntry.objects.get().object == "/ops/projects/*"
+
+
 def test_only_who_may_read_the_log_may_verify_it(store: Store, viewer_client: APIClient, operator_client: APIClient) -> None:
     assert viewer_client.get("/admin/audit/verify").status_code == 403
     assert operator_client.get("/admin/audit/verify").status_code == 200
