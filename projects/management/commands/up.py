@@ -90,4 +90,6 @@ def serve() -> None:
     connections.close_all()
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", str(Path(settings.BASE_DIR) / "gunicorn.conf.py"), "duckspawn_site.wsgi"]
     os.chdir(settings.BASE_DIR)
+    # Else glibc keeps freed memory apart for many threads, and the process grows for as long as it runs.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     os.execv(sys.executable, gunicorn)  # noqa: S606  # nosec B606
