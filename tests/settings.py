@@ -9,7 +9,8 @@ os.environ.setdefault("SECRET_KEY", "only-the-tests-use-this-key-and-nothing-the
 from duckspawn_site.settings import *  # noqa: F403
 
 # What a developer collected is neither used nor touched; the apps' own files are served by their plain names.
-STATIC_ROOT = tempfile.mkdtemp(prefix="duckspawn-static-")
+_STATIC = tempfile.TemporaryDirectory(prefix="duckspawn-static-")
+STATIC_ROOT = _STATIC.name
 WHITENOISE_AUTOREFRESH = True  # Found when asked for: each test's client would else look at all of them first.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # The tests ask fast, from one address; those of the throttle set it.

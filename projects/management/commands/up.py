@@ -90,6 +90,7 @@ def serve() -> None:
     connections.close_all()
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", str(Path(settings.BASE_DIR) / "gunicorn.conf.py"), "duckspawn_site.wsgi"]
     os.chdir(settings.BASE_DIR)
-    # Else glibc keeps freed memory apart for many threads, and the process grows for as long as it runs.
+    # Else glibc, and Arrow's own allocator, keep what many threads freed apart, and the process grows for as long as it runs.
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     os.execv(sys.executable, gunicorn)  # noqa: S606  # nosec B606
