@@ -68,6 +68,17 @@ def test_only_the_store_imports_duckdb() -> None:
     assert importers == {"projects/store"}
 
 
+def test_pyarrow_waits_for_who_needs_it() -> None:
+    """It takes 40 MiB and longer to import than Django: no command and no start should wait for it."""
+    at_once = {name_of(path) for path in files() for node in ast.parse(path.read_text()).body if _imports(node, "pyarrow")}
+    assert at_once == {"projects/store/arrow.py"}
+
+
+def _imports(node: ast.stmt, package: str) -> bool:
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None) or ""]
+    return any(name.partition(".")[0] == package for name in names)
+
+
 @pytest.mark.parametrize(
     ("source", "module"),
     [

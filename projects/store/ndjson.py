@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from projects.aliases import Names
 from projects.errors import BadRequest
@@ -27,7 +26,6 @@ ReadLine = Callable[[str], tuple[Cells, Faults]]  # the cells of what the line g
 _KEYS = "json_keys(line)"
 _PIECE = 4 << 20  # bytes of lines that are read at a time
 _ODD = 2000  # odd lines that are read at a time
-_LINES = pa.schema([("__row", pa.int64()), ("line", pa.string())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class NdjsonFile:
 
     def stage(self, cursor: duckdb.DuckDBPyConnection, most: int | None = None) -> None:
         cursor.execute(REJECTS)
-        cursor.register("__lines", pa.RecordBatchReader.from_batches(_LINES, _lines(self.path)))
+        cursor.register("__lines", _numbered(self.path))
         try:
             cursor.execute(f"CREATE OR REPLACE TEMP TABLE lines AS SELECT * FROM __lines{limit(most)}")
         finally:
@@ -225,23 +223,30 @@ def first_row(path: Path) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
-def _lines(path: Path) -> Iterator[pa.RecordBatch]:
-    """The lines with their numbers, in pieces; empty ones are left out and not counted. What is not UTF-8 is no JSON any more."""
-    number, rest = 0, b""
+def _numbered(path: Path) -> Any:
+    """The lines with their numbers, as an Arrow stream."""
+    import pyarrow as pa  # noqa: PLC0415 - as in batches.py
+
+    schema = pa.schema([("__row", pa.int64()), ("line", pa.string())])
+    batches = (
+        pa.record_batch([pa.array(range(n, n + len(lines)), pa.int64()), pa.array(lines, pa.string())], schema) for n, lines in _lines(path)
+    )
+    return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The lines in pieces, each with the number of its first; empty ones are left out and not counted. What is not UTF-8 is no JSON."""
+    number, rest = 1, b""
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             if len(rest) > LONGEST_LINE:
                 raise BadRequest(detail=f"A line is longer than {LONGEST_LINE >> 20} MiB.")
             *whole, rest = (rest + piece).split(b"\n")
             lines = [_text(line) for line in whole if line.strip()]
-            yield _batch(number, lines)
+            yield number, lines
             number += len(lines)
     if rest.strip():
-        yield _batch(number, [_text(rest)])
-
-
-def _batch(before: int, lines: list[str]) -> pa.RecordBatch:
-    return pa.record_batch([pa.array(range(before + 1, before + 1 + len(lines)), pa.int64()), pa.array(lines, pa.string())], schema=_LINES)
+        yield number, [_text(rest)]
 
 
 def _text(line: bytes) -> str:

@@ -4,17 +4,17 @@ Where every value of the file's type is one of the column's, exactly, the values
 may be too large, for that is told. Anything else is made a text cell first and asked what every cell is asked, so that 1.5 never becomes 2.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from projects.aliases import Names
 from projects.errors import BadRequest, HeadRefused
 from projects.store import sql
+from projects.store.batches import Batch
 from projects.store.connection import Store
 from projects.store.sources import Given, read_head, stage_relation
 from schema_registry.errors import Problem
@@ -87,6 +87,8 @@ def typed_head(store: Store, path: Path, *, is_arrow: bool) -> dict[str, str]:
 @contextmanager
 def _opened(cursor: duckdb.DuckDBPyConnection, path: Path, *, is_arrow: bool) -> Iterator[str]:
     """The file as a relation. Raises BadRequest where it is damaged or no such file."""
+    import pyarrow as pa  # noqa: PLC0415 - as in batches.py
+
     try:
         if is_arrow:
             with _arrow(cursor, path) as name:
@@ -123,6 +125,8 @@ def _is_unreadable(error: duckdb.Error, *, is_arrow: bool) -> str:
 
 @contextmanager
 def _arrow(cursor: duckdb.DuckDBPyConnection, path: Path) -> Iterator[str]:
+    import pyarrow as pa  # noqa: PLC0415 - as in batches.py
+
     with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
         names = stream.schema.names
         if len({n.casefold() for n in names}) < len(names):
@@ -134,7 +138,7 @@ def _arrow(cursor: duckdb.DuckDBPyConnection, path: Path) -> Iterator[str]:
             cursor.unregister(_NAME)
 
 
-def _validated(stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _validated(stream: Iterable[Batch]) -> Iterator[Batch]:
     """A stranger's batch can say that it is longer than its buffers are."""
     for batch in stream:
         batch.validate(full=True)
