@@ -51,38 +51,46 @@ _OURS = f"database_name = current_database() AND schema_name <> {sql.literal(sql
 
 def read(cursor: duckdb.DuckDBPyConnection, name: str | None = None) -> dict[str, Entry]:
     """The tables and views of the file but our own, all or the one of that name, by their names without case."""
-    wanted = "? IS NULL OR lower(name) = lower(?)"
-    found = [cursor.execute(f"SELECT * FROM ({query}) WHERE {wanted}", [name, name]).fetchall() for query in _ASKED]
-    views, columns, constraints, referring, indexes = found
+    views = {_called(*row) for row in _ask(cursor, "view_name", "duckdb_views() WHERE NOT internal", name)}
     of_table: dict[str, list[Column]] = {}
-    for table, column, kind, required, default, is_computed, _ in sorted(columns, key=lambda row: row[-1]):
-        made = Column(name=column, type=kind, required=required, default=default, is_computed=is_computed)
-        of_table.setdefault(table, []).append(made)
+    for schema, table, column, kind, is_nullable, default, is_computed, _ in sorted(
+        _ask(cursor, _OF_COLUMN, "duckdb_columns() WHERE NOT internal", name), key=lambda row: row[-1]
+    ):
+        made = Column(name=column, type=kind, required=not is_nullable, default=default, is_computed=bool(is_computed))
+        of_table.setdefault(_called(schema, table), []).append(made)
     rules: dict[str, list[tuple[str, str, list[str]]]] = {}
-    for table, kind, text, names in (*constraints, *referring, *indexes):
-        rules.setdefault(table, []).append((kind, text, names))
+    constraints = _ask(cursor, _OF_CONSTRAINT, "duckdb_constraints() WHERE constraint_type <> 'NOT NULL'", name, "referenced_table")
+    for schema, table, kind, text, names, referred in constraints:
+        rules.setdefault(_called(schema, table), []).append((kind, text, names))
+        if kind == "FOREIGN KEY" and referred != table:
+            rules.setdefault(_called(schema, referred), []).append(("REFERRED", table, []))
+    for schema, table, index in _ask(cursor, "table_name, index_name", "duckdb_indexes() WHERE true", name):
+        rules.setdefault(_called(schema, table), []).append(("INDEX", index, []))
     entries = (
-        _entry(table, (table,) not in views, made, rules.get(table, []))
+        _entry(table, table not in views, made, rules.get(table, []))
         for table, made in of_table.items()
         if not table.startswith(sql.LOADING)
     )
-    return {entry.name.casefold(): entry for entry in entries}
+    return {entry.name.casefold(): entry for entry in entries if name is None or entry.name.casefold() == name.casefold()}
 
 
-def _named(column: str) -> str:
-    return f"CASE WHEN schema_name = 'main' THEN {column} ELSE concat(schema_name, '.', {column}) END AS name"
+_OF_COLUMN = "table_name, column_name, data_type, is_nullable, column_default, is_generated, column_index"
+_OF_CONSTRAINT = "table_name, constraint_type, constraint_text, constraint_column_names, referenced_table"
 
 
-_ASKED = (
-    f"SELECT {_named('view_name')} FROM duckdb_views() WHERE {_OURS} AND NOT internal",
-    f"SELECT {_named('table_name')}, column_name, data_type, NOT is_nullable, column_default, coalesce(is_generated, false), column_index "
-    f"FROM duckdb_columns() WHERE {_OURS} AND NOT internal",
-    f"SELECT {_named('table_name')}, constraint_type, constraint_text, constraint_column_names "
-    f"FROM duckdb_constraints() WHERE {_OURS} AND constraint_type <> 'NOT NULL'",
-    f"SELECT {_named('referenced_table')}, 'REFERRED', table_name, [] FROM duckdb_constraints() "
-    f"WHERE {_OURS} AND constraint_type = 'FOREIGN KEY' AND referenced_table <> table_name",
-    f"SELECT {_named('table_name')}, 'INDEX', index_name, [] FROM duckdb_indexes() WHERE {_OURS}",
-)
+def _ask(cursor: duckdb.DuckDBPyConnection, outputs: str, source: str, name: str | None, *others: str) -> list[tuple[Any, ...]]:
+    """Rows of DuckDB's own tables, all or those whose first output, or one of the others, has that name; each begins with a schema's name.
+
+    Plain questions, for DuckDB plans each anew, and that is most of what they cost.
+    """
+    called = (outputs.partition(",")[0], *others)
+    wanted = "" if name is None else f" AND ({' OR '.join(f'lower({output}) = lower($1)' for output in called)})"
+    statement = f"SELECT schema_name, {outputs} FROM {source} AND {_OURS}{wanted}"
+    return cursor.execute(statement, [] if name is None else [name]).fetchall()
+
+
+def _called(schema: str, name: str) -> str:
+    return name if schema == "main" else f"{schema}.{name}"
 
 
 def _entry(name: str, is_table: bool, columns: Iterable[Column], rules: Iterable[tuple[str, str, list[str]]]) -> Entry:
