@@ -1,6 +1,7 @@
 """What every test has: a DuckDB and folders of its own, and a client for each role with a real bearer token."""
 
 import gc
+from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -31,9 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
         return
+    seen: Counter[str] = Counter()
     for item in items:
-        if item.get_closest_marker("long"):
+        thinned = item.get_closest_marker("thinned")
+        if item.get_closest_marker("long") or (thinned and not _stays(thinned, item.nodeid.partition("[")[0], seen)):
             item.add_marker(pytest.mark.skip(reason="long: asked for by --long"))
+
+
+def _stays(thinned: pytest.Mark, test: str, seen: Counter[str]) -> bool:
+    """Whether a case is among each `of` one, or among the others."""
+    (of,) = thinned.args
+    seen[test] += 1
+    return (seen[test] % of == 1) != thinned.kwargs.get("others", False)
 
 
 def pytest_collection_finish() -> None:

@@ -34,7 +34,7 @@ def plain_static_files(settings, tmp_path: Path) -> None:
     settings.STATIC_ROOT = tmp_path / "static"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Playwright runs an event loop in the tests' thread, where Django would refuse its database."""
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")

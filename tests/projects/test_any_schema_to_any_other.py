@@ -27,7 +27,7 @@ from tests.projects import drawn
 
 pytestmark = pytest.mark.django_db
 
-CASES, PARTS = 50, 2  # drawn cases in the suite, and the tests that they are spread over
+CASES, PARTS = 30, 2  # drawn cases in the suite, and the tests that they are spread over
 LONG_CASES, LONG_PARTS = 5000, 20
 
 

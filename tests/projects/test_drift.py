@@ -16,6 +16,7 @@ from tests.projects.ontology import NOWHERE, TURBINES, Ontology, catalogue, outc
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("case", ALTERED)
 def test_what_was_altered_by_hand_is_said_everywhere_and_a_sync_leaves_it(
     mills: Ontology, steward_client: APIClient, viewer_client: APIClient, by_hand: Hand, case: str

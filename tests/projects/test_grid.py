@@ -247,6 +247,7 @@ def test_who_is_not_signed_in_signs_in_first_and_there_is_no_other_table(mills, 
     assert viewer.get("/console/tables/nothing/rows/").status_code == 404
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", ["q", "limit", "x,y", 'a "b"', "<b>", "mill__gte", "cursor", "&=?#%"])
 def test_a_column_of_any_name_is_sorted_filtered_chosen_and_changed(store, roles, name):
     make_table("odd", [{"name": "id", "type": "INTEGER", "required": True}, {"name": name, "type": "VARCHAR"}])

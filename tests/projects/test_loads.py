@@ -268,6 +268,7 @@ PLAIN = [ColumnSchema(name="a", type=parse_type(kind).type) for kind in KINDS]
 BOUND = ColumnSchema(name="a", type=parse_type("DECIMAL(8,2)").type, minimum="1.5", maximum="2000", enum=("1.5",))
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("column", [*PLAIN, BOUND], ids=[*KINDS, "bound"])
 def test_one_row_and_a_load_are_asked_the_same_rules(store: Store, column: ColumnSchema) -> None:
     noise = random.Random(1)

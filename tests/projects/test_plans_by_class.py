@@ -50,6 +50,7 @@ def facts(plan: dict[str, Any]) -> list[tuple[Any, ...]]:
     return [(*(one[name] for name in names), sampled(one)) for one in plan["steps"]]
 
 
+@pytest.mark.thinned(3)
 @each_case
 def test_a_plan_says_what_it_would_do_and_begins_only_what_needs_nobody(case: Case, steward_client: APIClient) -> None:
     before = everything(steward_client, get_store())
@@ -72,6 +73,7 @@ def test_a_plan_says_what_it_would_do_and_begins_only_what_needs_nobody(case: Ca
     assert everything(steward_client, get_store()) == before
 
 
+@pytest.mark.thinned(3, others=True)
 @each_case
 def test_the_sql_that_is_shown_is_the_sql_that_runs_and_its_undo_brings_everything_back(
     case: Case, steward_client: APIClient, tmp_path: Path

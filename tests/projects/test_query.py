@@ -297,6 +297,7 @@ def test_the_order_a_reader_asks_for_is_kept(ask, order):
     assert rows == sorted(rows, key=keys[order])
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     "sql",
     [

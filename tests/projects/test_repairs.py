@@ -12,6 +12,7 @@ from tests.projects.ontology import Ontology, catalogue, send, with_column, with
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.thinned(2, others=True)
 @pytest.mark.parametrize("case", ALTERED)
 def test_a_repair_puts_back_what_was_altered_and_keeps_the_rows(
     mills: Ontology, steward_client: APIClient, by_hand: Hand, case: str

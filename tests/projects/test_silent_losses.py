@@ -114,6 +114,7 @@ def cells() -> dict[str, str | None]:
     return dict(get_store().connection().execute("SELECT id::VARCHAR, v::VARCHAR FROM turbines").fetchall())
 
 
+@pytest.mark.thinned(2)
 @each_loss
 def test_every_row_that_would_lose_is_counted_and_shown_and_the_plan_waits(loss: Loss, steward_client: APIClient) -> None:
     before = everything(steward_client, get_store())
@@ -160,6 +161,7 @@ def _as_sent(loss: Loss, value: Any) -> Any:
     return value
 
 
+@pytest.mark.thinned(2, others=True)
 @each_loss
 def test_without_such_rows_the_same_change_is_applied_at_once(loss: Loss, steward_client: APIClient) -> None:
     for key in loss.lost_keys:

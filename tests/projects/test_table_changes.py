@@ -176,6 +176,7 @@ FILLED |= {
 }
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("case", ADDITIVE)
 def test_what_takes_nothing_away_is_applied_and_every_row_is_kept(
     turbines: Ontology, store: Store, steward_client: APIClient, case: str

@@ -80,7 +80,7 @@ def test_the_commands_work_beside_a_running_server_whose_requests_go_on(flights:
     ended, answers = threading.Event(), []
 
     def read() -> None:
-        while not ended.wait(0.02):
+        while not ended.wait(0.1):
             answers.append(flights.get("/ops/airlines").status_code)
 
     reader = threading.Thread(target=read)

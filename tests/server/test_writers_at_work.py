@@ -109,7 +109,7 @@ def rebuild_under_load(server: Server, folder: Path, rows: int) -> None:
     for thread in (*writers, *readers):
         thread.start()
     try:
-        await_writes(writers, 10)
+        await_writes(writers, 5)
         for wanted in (
             document("HUGEINT"),
             document("HUGEINT", colour="VARCHAR"),
@@ -118,7 +118,7 @@ def rebuild_under_load(server: Server, folder: Path, rows: int) -> None:
             say(folder, wanted)
             plan = server.session.put(f"{server.url}/admin/tables/ledger", timeout=300)
             assert plan.status_code == 200, plan.text
-            await_writes(writers, 5)
+            await_writes(writers, 3)
     finally:
         ended.set()
         for thread in (*writers, *readers):
