@@ -97,10 +97,11 @@ def test_no_two_panels_of_the_dashboard_overlap():
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool, which reads alert rules as Prometheus does, is not installed")
 def test_prometheus_takes_the_rules_and_each_fires_where_it_should():
-    for words in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
+    tests = ("alerts_test.yml", "alerts_days_test.yml")
+    for words in (["check", "rules", "alerts.yml"], ["test", "rules", *tests]):
         done = subprocess.run(["promtool", *words], cwd=ALERTS.parent, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    tested = {test["name"] for test in yaml.safe_load((ALERTS.parent / "alerts_test.yml").read_text())["tests"]}
+    tested = {test["name"] for name in tests for test in yaml.safe_load((ALERTS.parent / name).read_text())["tests"]}
     assert {f"{rule['alert']} fires" for rule in rules()} <= tested
 
 

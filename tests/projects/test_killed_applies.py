@@ -91,6 +91,7 @@ def apply_and_die(number: int, place: Callable[[], None]) -> None:
     die_in_a_child(place, lambda: plan_runs.apply(get_store(), number, actor="steward", confirm="turbines"))
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_killed_apply_is_whole_or_nothing_and_a_retry_ends_right(
     turbines: Ontology, own_store: Path, steward_client: APIClient, place: str

@@ -23,7 +23,7 @@ phases.coverage.enabled = false
 [[operations]]
 include-operation-id-regex = "(list|_many|create)$"
 phases.coverage.enabled = false
-generation.max-examples = 8
+generation.max-examples = 4
 """
 
 READINGS = {
