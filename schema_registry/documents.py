@@ -2,10 +2,11 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+
+from schema_registry import pace
 
 MAX_DEPTH = 50  # levels of lists and objects
 MAX_VALUES = 250_000
@@ -26,7 +27,7 @@ def read(text: str | bytes) -> Any:
     if _marks(text) > MAX_VALUES:
         raise NotJson(f"it has more than {MAX_VALUES} values, counted by their commas and opening brackets")
     try:
-        return json.loads(text, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+        return json.loads(text, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_ObjectReader())
     except NotJson:
         raise
     except RecursionError:
@@ -69,17 +70,12 @@ def trouble(value: object) -> str | None:
         if depth > MAX_DEPTH:
             return f"it is nested more than {MAX_DEPTH} deep"
         if count % _BREATH == _BREATH - 1:
-            breathe()
+            pace.breathe()
         if count > MAX_VALUES:
             return f"it has more than {MAX_VALUES} values"
         if isinstance(item, str) and (reason := _text_trouble(item)):
             return reason
     return None
-
-
-def breathe() -> None:
-    """Lets requests have Python for a moment: a thread that only computes keeps it for five milliseconds whenever they want it."""
-    time.sleep(1e-6)
 
 
 def _walk(value: object) -> Iterator[tuple[int, object]]:
@@ -121,8 +117,17 @@ def _refuse_constant(name: str) -> None:
     raise NotJson(f"it has {name}, which JSON does not know")
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise NotJson("an object in it gives one key twice")
-    return found
+class _ObjectReader:
+    """Makes one document's objects of their pairs."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        self._made += 1
+        if self._made % _BREATH == 0:
+            pace.breathe()
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise NotJson("an object in it gives one key twice")
+        return found

@@ -1,19 +1,17 @@
 """What each table should be, by the order of trust: the live server, else its last good snapshot, else an error."""
 
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from schema_registry import documents
+from schema_registry import documents, pace
 from schema_registry.errors import DocumentRefused, MockRefused, NoSnapshot, OntologyUnavailable, Problem, UnknownSchema, UnknownVersion
 from schema_registry.models import Listing, Snapshot
 from schema_registry.names import normal
@@ -23,13 +21,10 @@ from schema_registry.sources.native import check_set, parse_document
 
 LIVE, MOCK, REQUEST = Snapshot.Provenance.LIVE.value, Snapshot.Provenance.MOCK.value, Snapshot.Provenance.REQUEST.value
 CACHED = "cached"
-BUSY = 0.02  # seconds of the processor for one document, after which others have their turn
-REST = 9  # times as long
 NAMED = 100  # schemas that an error names
 
 TURNS = max(1, settings.THREADS // 4)  # who ask at once
 
-Item = TypeVar("Item")
 _turns = threading.BoundedSemaphore(TURNS)
 
 
@@ -127,7 +122,7 @@ def refresh(
     and UnknownSchema for a name that the ontology does not have.
     """
     client = client or OntologyClient.from_settings()
-    with _turn(client):
+    with _turn(client), pace.reading():
         return _refresh(names, client, accept_shrunk=accept_shrunk, keep_list=keep_list)
 
 
@@ -211,7 +206,8 @@ def _read(
     schemas: list[TableSchema] = []
     refused: list[DocumentRefused] = []
     fetched: dict[str, Fetched] = {}
-    for one in _unhurried(client.some_documents(document_ids)):
+    for one in client.some_documents(document_ids):
+        pace.breathe()
         if isinstance(one, DocumentRefused):
             refused.append(one)
             continue
@@ -222,16 +218,6 @@ def _read(
             refused.append(refusal.bare())
     standing, clashing = check_set(schemas)
     return standing, fetched, (*refused, *clashing)
-
-
-def _unhurried(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, with a pause after one whose reading kept Python busy: requests go on meanwhile."""
-    busy = time.thread_time()
-    for one in items:
-        yield one
-        if (took := time.thread_time() - busy) > BUSY:
-            time.sleep(REST * took)
-        busy = time.thread_time()
 
 
 def _without_columns(one: Fetched) -> Fetched:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schema_registry import documents, literals, names
+from schema_registry import literals, names, pace
 from schema_registry.errors import Problem
 from schema_registry.schema import GENERATED, ColumnSchema
 from schema_registry.sources.reading import Fields
@@ -137,7 +137,7 @@ def _enum(fields: Fields, column: ColumnSchema) -> tuple[str, ...] | None:
     cells = []
     for place, value in enumerate(values):
         if place % 100 == 99:
-            documents.breathe()
+            pace.breathe()
         cells.append(_cell(fields, column.type, value, f"enum/{place}"))
     return tuple(dict.fromkeys(cell for cell in cells if cell is not None)) or None
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from schema_registry import documents, names
+from schema_registry import documents, names, pace
 from schema_registry.errors import DocumentRefused, Problem
 from schema_registry.schema import ColumnSchema, TableSchema
 from schema_registry.sources.columns import MAX_IRI, Read, read_column
@@ -97,7 +97,7 @@ def _columns(fields: Fields) -> list[Read]:
     reads = []
     for place, column in enumerate(plain):
         if place % 20 == 19:
-            documents.breathe()
+            pace.breathe()
         reads.append(read_column(column, f"/columns/{place}", fields.problems))
     _refuse_repeats(reads, "name")
     _refuse_repeats(reads, "renamed_from")
