@@ -45,7 +45,7 @@ def home(user: Any, span: str) -> dict[str, Any]:
     may = {right: rights.allows(user, None, right) for right in rights.ALL}
     here, last = _opened(), _last_sample()
     waiting = list(_waiting(user, may, here, last))
-    page = {"waiting": waiting, "may": {"manage_tables": may[rights.MANAGE_TABLES]}}
+    page = {"waiting": waiting, "has_role": any(may.values()), "may": {"manage_tables": may[rights.MANAGE_TABLES]}}
     return page | _state(may, here.store, last) | charts.drawn(may, span)
 
 

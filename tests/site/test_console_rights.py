@@ -140,6 +140,6 @@ def test_somebody_who_was_made_inactive_is_not_let_in(roles):
 def test_somebody_who_keeps_djangos_own_records_only_enters_too(client):
     client.force_login(User.objects.create_user("clerk", is_staff=True))
     text = client.get("/console/").content.decode()
-    assert "Nothing waits for you." in text
-    assert "The service" not in text
+    assert "This account has no role here yet, so there is nothing to see." in text
+    assert "Nothing waits for you." not in text and "The service" not in text
     assert client.get("/console/auth/user/").status_code == 403
