@@ -84,6 +84,7 @@ LINK = '</admin/tables/flights>; rel="deprecation"'
 # Reading.
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     ("query", "flights_found"),
     [

@@ -64,6 +64,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_what_no_schema_can_say_is_told_and_neither_repaired_nor_adopted(
     mills: Ontology, steward_client: APIClient, by_hand: Hand, case: str

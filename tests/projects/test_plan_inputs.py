@@ -164,6 +164,7 @@ def test_what_is_no_scalar_expression_over_the_row_is_refused(turbines: Ontology
     assert everything(steward_client, store) == before
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("expression", ["'--' || code", "'/*'", "'1) FROM x --'", "[id, power][1]::VARCHAR", "t.status", "$$;$$", "'\\'"])
 def test_what_only_looks_dangerous_is_an_expression(turbines: Ontology, steward_client: APIClient, expression: str) -> None:
     turbines.say(with_column(TURBINES, "colour", type="VARCHAR"))
@@ -236,6 +237,7 @@ UNITS = {
 }
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("case", UNITS)
 def test_a_factor_is_for_every_row_and_what_it_rounds_is_counted_archived_and_comes_back(
     ontology: Ontology, store: Store, steward_client: APIClient, case: str

@@ -142,6 +142,7 @@ QUERIES = [
 ]
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_list_is_read_as_it_was_before_a_rename(turbines: Ontology, steward_client: APIClient, query: str) -> None:
     address = f"/ops/turbines?{query}"
@@ -203,6 +204,7 @@ def test_why_not_is_said_in_words(turbines: Ontology, steward_client: APIClient)
 # Writing.
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     ("method", "address", "body"),
     [
@@ -533,6 +535,7 @@ def test_every_value_is_answered_as_it_stands(ontology: Ontology, store: Store, 
     assert loaded == json.loads(before, parse_float=Decimal) | {"id": 3}  # An array's JSON keeps its own spelling: 1e5 is not made 1E+5.
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     ("before", "after", "value"),
     [

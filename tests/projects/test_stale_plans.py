@@ -102,6 +102,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("change", BY_HAND)
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("document", [WITHOUT_CODE, pytest.param(COLOURED, marks=pytest.mark.long)], ids=["destructive", "additive"])
 def test_a_plan_made_before_somebody_altered_the_table_is_stale(
     turbines: Ontology, store: Store, steward_client: APIClient, document: dict, change: str

@@ -220,6 +220,7 @@ STRICTER = {
 }
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("case", STRICTER)
 def test_what_no_row_is_in_the_way_of_is_applied_and_holds(turbines: Ontology, store: Store, steward_client: APIClient, case: str) -> None:
     document, steps, row = STRICTER[case]
@@ -299,6 +300,7 @@ METADATA = {
 }
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("case", METADATA)
 def test_what_only_says_more_is_applied(turbines: Ontology, store: Store, steward_client: APIClient, case: str) -> None:
     document, kind = METADATA[case]
