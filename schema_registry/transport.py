@@ -4,6 +4,7 @@ import http.client
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -17,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 MAX_BYTES = 4 * 2**20  # bytes of one answer's body
 PIECE = 64 * 2**10  # bytes that are read at once
+LARGE, BREATH = 2**18, 0.002  # bytes of a body, after which it is read with so many seconds between two pieces: requests go on meanwhile
 # A byte is a piece where a server sends it alone, and each piece holds up Python's other threads for a moment.
 MAX_PIECES = 5_000
 MAX_INTERIM = 10  # answers such as "100 Continue" before the one that counts
@@ -137,6 +139,8 @@ def _body(response: requests.Response) -> bytes:
         if len(body) > MAX_BYTES or not (more := response.raw.read1(PIECE, decode_content=False)):
             return bytes(body)
         body += more
+        if len(body) > LARGE:
+            time.sleep(BREATH)
     raise NoAnswer(f"its answer comes in more than {MAX_PIECES} pieces", again=False)
 
 
